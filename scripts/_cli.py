@@ -1,0 +1,173 @@
+"""What every command line here shares: exit statuses, one-line errors and progress. Knows no command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn, Protocol, TextIO, TypeVar
+
+from derm_core.errors import DermError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+DONE, FAILED, WRONG_INPUT = 0, 1, 2
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line on stderr, with exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"error: {_one_line(message)} (see {self.prog} --help)\n")
+
+
+def run_command(main: Callable[[], int | None]) -> NoReturn:
+    """Runs a command and ends the process with its status.
+
+    0 where `main` returns None or 0; 2 with one line on stderr where it raises a DermError (argparse exits with 2 by
+    itself); 1 with a traceback for any other exception, and 1 without one where the user interrupts it or the reader
+    of its output has gone away.
+    """
+    try:
+        status = main() or DONE
+        sys.stdout.flush()
+    except DermError as err:
+        print(f"error: {_one_line(str(err))}", file=sys.stderr)
+        status = WRONG_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = FAILED
+    except BrokenPipeError:
+        # Python flushes stdout once more as it ends: give it a place to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = FAILED
+    except Exception:
+        traceback.print_exc()
+        status = FAILED
+    raise SystemExit(status)
+
+
+class Progress(Protocol[T_co]):
+    """What `progress` returns: iterate over it, and tell it what to show beside the count."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        """Shows `s` (loss, metric, ...) at the end of the bar or of the next line."""
+
+    def update(self, n: int = 1) -> object:
+        """Counts `n` more, where there is nothing to iterate over."""
+
+    def close(self) -> None:
+        """Ends the bar, or prints the last line."""
+
+
+def progress(
+    iterable: Iterable[T] | None = None,
+    total: int | None = None,
+    description: str = "",
+    *,
+    unit: str = "images",
+    initial: int = 0,
+) -> Progress[T]:
+    """Shows how far a loop is, on stderr: a bar on a terminal, otherwise a plain line about every ten seconds.
+
+    Args:
+        iterable: what to loop over; None where `update` counts instead.
+        total: how many there will be; taken from `len(iterable)` where that is known.
+        description: stands in front of the count, such as "epoch 3/30".
+        unit: what is counted, in the plural; the rate is shown in it.
+        initial: how many were done before, in a loop that is continued.
+    """
+    if total is None and hasattr(iterable, "__len__"):
+        total = initial + len(iterable)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        return tqdm(
+            iterable,
+            desc=description or None,
+            total=total,
+            unit=f" {unit}",
+            initial=initial,
+            dynamic_ncols=True,
+        )
+    return PlainLines(iterable, total, description, unit=unit, initial=initial)
+
+
+class PlainLines(Iterable[T]):
+    """Progress for a log: whole lines, the last one when the loop ends."""
+
+    def __init__(
+        self,
+        iterable: Iterable[T] | None = None,
+        total: int | None = None,
+        description: str = "",
+        *,
+        unit: str = "images",
+        initial: int = 0,
+        file: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._iterable: Iterable[T] = () if iterable is None else iterable
+        self._total, self._description, self._unit = total, description, unit
+        self._done = self._initial = initial
+        self._file, self._clock = file, clock
+        self._started = self._last_line = clock()
+        self._postfix = ""
+        self._closed = False
+
+    def __iter__(self) -> Iterator[T]:
+        try:
+            for item in self._iterable:
+                yield item
+                self.update()
+        finally:
+            self.close()
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        self._postfix = s
+
+    def update(self, n: int = 1) -> None:
+        self._done += n
+        if self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._print_line()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._print_line()
+
+    def _print_line(self) -> None:
+        self._last_line = self._clock()
+        print(self._line(), file=self._file or sys.stderr, flush=True)
+
+    def _line(self) -> str:
+        elapsed = max(self._clock() - self._started, 1e-9)
+        rate = (self._done - self._initial) / elapsed
+        parts = [f"{self._done}/{self._total} {self._unit}" if self._total else f"{self._done} {self._unit}"]
+        if self._total:
+            parts[0] += f" ({100 * self._done / self._total:.0f}%)"
+        parts.append(f"{rate:.1f} {self._unit}/s")
+        if self._total and rate > 0 and self._done < self._total:
+            parts.append(f"{_minutes((self._total - self._done) / rate)} left")
+        else:
+            parts.append(f"took {_minutes(elapsed)}")
+        if self._postfix:
+            parts.append(self._postfix)
+        return (f"{self._description}: " if self._description else "") + ", ".join(parts)
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
