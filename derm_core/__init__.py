@@ -1,0 +1,103 @@
+"""The engine of Dermatrace: trains, compares, explains and serves skin-lesion classifiers.
+
+    images ─► dataset ─► training ─► run ─► selection ─► bundle ─► predictor ─► web · desktop · scripts
+
+This file is the public surface, and only that. What needs PyTorch is imported when it is first asked for, so that
+importing the package stays cheap.
+
+    from derm_core import load_predictor
+    answer = load_predictor().explain("photo.jpg")
+    answer.prediction.top, answer.prediction.malignant_probability, answer.heatmap
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derm_core.data.table import Dataset, load_dataset
+    from derm_core.diagnoses import DIAGNOSES, NOTICE, TASKS, Diagnosis, Task, get_diagnosis, get_task
+    from derm_core.errors import (
+        BundleError,
+        CheckpointError,
+        ConfigError,
+        DatasetError,
+        DermError,
+        InvalidImageError,
+        WeightsNotFoundError,
+    )
+    from derm_core.explanation.overlay import heatmap_to_rgba
+    from derm_core.images import load_image
+    from derm_core.serving.bundle import BundleDescription
+    from derm_core.serving.prediction import Explanation, Prediction, QualityFlag
+    from derm_core.serving.predictor import Predictor, load_predictor
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "BundleDescription": "derm_core.serving.bundle",
+    "BundleError": "derm_core.errors",
+    "CheckpointError": "derm_core.errors",
+    "ConfigError": "derm_core.errors",
+    "DIAGNOSES": "derm_core.diagnoses",
+    "Dataset": "derm_core.data.table",
+    "DatasetError": "derm_core.errors",
+    "DermError": "derm_core.errors",
+    "Diagnosis": "derm_core.diagnoses",
+    "Explanation": "derm_core.serving.prediction",
+    "InvalidImageError": "derm_core.errors",
+    "NOTICE": "derm_core.diagnoses",
+    "Prediction": "derm_core.serving.prediction",
+    "Predictor": "derm_core.serving.predictor",
+    "QualityFlag": "derm_core.serving.prediction",
+    "TASKS": "derm_core.diagnoses",
+    "Task": "derm_core.diagnoses",
+    "WeightsNotFoundError": "derm_core.errors",
+    "get_diagnosis": "derm_core.diagnoses",
+    "get_task": "derm_core.diagnoses",
+    "heatmap_to_rgba": "derm_core.explanation.overlay",
+    "load_dataset": "derm_core.data.table",
+    "load_image": "derm_core.images",
+    "load_predictor": "derm_core.serving.predictor",
+}
+
+__all__ = [
+    "DIAGNOSES",
+    "NOTICE",
+    "TASKS",
+    "BundleDescription",
+    "BundleError",
+    "CheckpointError",
+    "ConfigError",
+    "Dataset",
+    "DatasetError",
+    "DermError",
+    "Diagnosis",
+    "Explanation",
+    "InvalidImageError",
+    "Prediction",
+    "Predictor",
+    "QualityFlag",
+    "Task",
+    "WeightsNotFoundError",
+    "get_diagnosis",
+    "get_task",
+    "heatmap_to_rgba",
+    "load_dataset",
+    "load_image",
+    "load_predictor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name from its module on first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'derm_core' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

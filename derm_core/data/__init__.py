@@ -1,0 +1,1 @@
+"""Pictures and their labels: dataset folders, splits, preprocessing, augmentation and the cache of decoded pixels."""

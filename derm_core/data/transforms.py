@@ -1,0 +1,182 @@
+"""Preprocessing, the same in training, evaluation and serving, and the augmentations of training. Reads no files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from derm_core.errors import ConfigError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes a network's input; travels inside the bundle.
+
+    1. The centre is cut out where the sides differ by more than `max_aspect` (a 4:3 dermoscopic picture is kept whole).
+    2. A picture whose long side exceeds `working_side` pixels is reduced to it with antialiasing, so that a 12-megapixel
+       photograph shows the network the same scale of detail as the pictures it was trained on.
+    3. It is stretched to a square of `image_size` pixels and normalised by `mean` and `std` (of values in [0, 1]).
+    """
+
+    image_size: int = 192
+    working_side: int = 200
+    max_aspect: float = 4 / 3
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __post_init__(self) -> None:
+        if self.image_size < 16 or self.working_side < 16:
+            raise ConfigError(
+                f"image_size {self.image_size} and working_side {self.working_side} must be at least 16 pixels."
+            )
+        if self.max_aspect < 1:
+            raise ConfigError(
+                f"max_aspect is {self.max_aspect}; it must be 1 or more (long side by short side)."
+            )
+
+    @property
+    def decoding_side(self) -> int:
+        """Short side in pixels below which a decoder must not shrink a picture (twice what step 2 keeps at most)."""
+        return 2 * self.working_side
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """Returns uint8 (image_size, image_size, 3) of an RGB image: steps 1 and 2, and the stretching of step 3."""
+        left, top, right, bottom = self._crop_box(image.width, image.height)
+        if (right - left, bottom - top) != image.size:
+            image = image.crop((left, top, right, bottom))
+        long_side = max(image.size)
+        if long_side > self.working_side:
+            scale = self.working_side / long_side
+            size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        if image.size != (self.image_size, self.image_size):
+            image = image.resize((self.image_size, self.image_size), Image.Resampling.BICUBIC)
+        return np.array(image, dtype=np.uint8)
+
+    def tensor(self, pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Normalises uint8 (N, S, S, 3), or one (S, S, 3), to float32 (N, 3, S, S)."""
+        batch = torch.as_tensor(pixels)
+        batch = batch.unsqueeze(0) if batch.ndim == 3 else batch
+        scale = torch.tensor(self.std).mul(255.0).to(batch.device)
+        shift = torch.tensor(self.mean).mul(255.0).to(batch.device)
+        return ((batch.float() - shift) / scale).permute(0, 3, 1, 2)
+
+    def place_heatmap(self, heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
+        """Lays a map of the network's input over the picture it came from.
+
+        Args:
+            heatmap: float32 (h, w) in [0, 1], over the square input.
+            width, height: size of the picture in pixels.
+
+        Returns:
+            float32 (height, width) in [0, 1], bilinear; 0 where step 1 cut the picture off.
+        """
+        left, top, right, bottom = self._crop_box(width, height)
+        size = (right - left, bottom - top)
+        grown = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32)).resize(
+            size, Image.Resampling.BILINEAR
+        )
+        placed = np.zeros((height, width), dtype=np.float32)
+        placed[top:bottom, left:right] = np.asarray(grown)
+        return placed.clip(0.0, 1.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values for a model.json."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Rebuilds what to_dict gave; raises ConfigError for a key that is missing or unknown."""
+        expected = {field.name for field in fields(cls)}
+        if set(values) != expected:
+            wrong = ", ".join(sorted(expected.symmetric_difference(values)))
+            raise ConfigError(
+                f"Preprocessing needs exactly the keys {', '.join(sorted(expected))}; these differ: {wrong}."
+            )
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        )
+
+    def _crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
+        # Half a pixel of slack: 400x299 is a 4:3 picture that somebody resized.
+        kept_width = min(width, int(height * self.max_aspect + 1.5))
+        kept_height = min(height, int(width * self.max_aspect + 1.5))
+        left, top = (width - kept_width) // 2, (height - kept_height) // 2
+        return left, top, left + kept_width, top + kept_height
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes to training pictures; the zero of each setting switches it off.
+
+    A lesion has no upright side, so `flips` draws one of the square's eight symmetries. `rotation` is in degrees each
+    way, `shift` a share of the side, `zoom` and `stretch` shares around 1, `shear` in degrees, `brightness`, `contrast`
+    and `saturation` shares around 1, `hue` a share of the colour circle, `erasing` the probability that a patch is blanked.
+    """
+
+    flips: bool = False
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    shear: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    erasing: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is changed at all."""
+        return any(asdict(self).values())
+
+    def build(self) -> v2.Transform:
+        """Returns the transform of one uint8 (3, S, S) picture; draws from torch's global random state."""
+        steps: list[torch.nn.Module] = []
+        if self.flips:
+            steps += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), _RandomTranspose()]
+        if self.rotation or self.shift or self.zoom or self.shear:
+            steps.append(
+                v2.RandomAffine(
+                    degrees=self.rotation,
+                    translate=(self.shift, self.shift) if self.shift else None,
+                    scale=(1 - self.zoom, 1 + self.zoom) if self.zoom else None,
+                    shear=(-self.shear, self.shear, -self.shear, self.shear) if self.shear else None,
+                    interpolation=v2.InterpolationMode.BILINEAR,
+                    fill=[round(255 * mean) for mean in IMAGENET_MEAN],
+                )
+            )
+        if self.brightness or self.contrast or self.saturation or self.hue:
+            steps.append(v2.ColorJitter(self.brightness, self.contrast, self.saturation, self.hue))
+        if self.erasing:
+            steps.append(
+                v2.RandomErasing(
+                    p=self.erasing, scale=(0.02, 0.2), value=[round(255 * m) for m in IMAGENET_MEAN]
+                )
+            )
+        return v2.Compose(steps) if steps else v2.Identity()
+
+
+class _RandomTranspose(v2.Transform):
+    """Swaps rows and columns half of the time: with the two flips, the eight symmetries of the square."""
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        return picture.transpose(-1, -2) if torch.rand(()) < 0.5 else picture
+
+
+def draw_seed(*parts: int) -> int:
+    """Returns a 63-bit seed that depends on every part, the same on every machine."""
+    digest = hashlib.sha256(",".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1

@@ -1,0 +1,120 @@
+"""The only door for pixels: any picture file becomes an upright RGB image of bounded size, or one clear sentence."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from derm_core.errors import InvalidImageError
+
+ImageSource = str | os.PathLike[str] | bytes | BinaryIO
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+"""The only decoders that are ever tried, whatever a file is called."""
+MAX_PIXELS = 64_000_000
+"""Larger pictures are refused before a pixel is decoded."""
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def load_image(
+    source: ImageSource, *, max_pixels: int = MAX_PIXELS, min_side: int | None = None
+) -> Image.Image:
+    """Decodes a picture.
+
+    Args:
+        source: a path, the bytes of a file, or an open binary file (read from its current position).
+        max_pixels: pictures with more pixels than this are refused from their header alone.
+        min_side: where only a small version is needed, the short side that must remain: a JPEG may then be decoded at
+            1/2, 1/4 or 1/8 of its size (never below this), in a fraction of the time and memory.
+
+    Returns:
+        An RGB image, turned upright by its EXIF orientation, without metadata. Transparency lies on white; of several
+        frames, the first.
+
+    Raises:
+        InvalidImageError: not a picture, not an accepted format, cut short, or too large. A path that does not exist
+            raises it too, with the path.
+    """
+    name = _name_of(source)
+    try:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        with warnings.catch_warnings():
+            # Pillow warns where it would go on with damaged metadata or a large picture; both are decided here.
+            warnings.simplefilter("ignore")
+            with Image.open(stream, formats=FORMATS) as opened:
+                _check_size(opened, name, max_pixels)
+                if min_side is not None and opened.format == "JPEG":
+                    # A picture that is already small stays whole: draft() never goes below the size it is given.
+                    opened.draft("RGB", _draft_size(opened.size, min_side))
+                opened.load()
+                return _without_metadata(_to_rgb(ImageOps.exif_transpose(opened)))
+    except InvalidImageError:
+        raise
+    except FileNotFoundError as err:
+        raise InvalidImageError(f"{name} does not exist. Check the path.") from err
+    except IsADirectoryError as err:
+        raise InvalidImageError(f"{name} is a folder, not a picture. Name the pictures in it.") from err
+    except UnidentifiedImageError as err:
+        raise InvalidImageError(
+            f"{name} is not a picture that can be read ({_length_of(source)}). Wanted: {_formats()}."
+        ) from err
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, MemoryError) as err:
+        raise InvalidImageError(
+            f"{name} is damaged or cut short ({err}). Copy it again from the camera, or save it anew as JPEG or PNG."
+        ) from err
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidImageError(
+            f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
+            f"at most {max_pixels / 1e6:.0f} are accepted. Save a smaller copy."
+        )
+
+
+def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
+    scale = min_side / min(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT or image.mode == "I":
+        # Pillow clips 16-bit greys at 255, which turns almost everything white.
+        array = np.asarray(image).astype(np.uint32)
+        return Image.fromarray((array >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _without_metadata(image: Image.Image) -> Image.Image:
+    image.info = {}
+    image.getexif().clear()
+    return image
+
+
+def _name_of(source: ImageSource) -> str:
+    if isinstance(source, str | os.PathLike):
+        return Path(source).name
+    return "The picture"
+
+
+def _length_of(source: ImageSource) -> str:
+    if isinstance(source, bytes):
+        return f"{len(source)} bytes"
+    if isinstance(source, str | os.PathLike):
+        return f"{Path(source).stat().st_size} bytes"
+    return "unknown content"
+
+
+def _formats() -> str:
+    return f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"

@@ -1,0 +1,6 @@
+"""Networks: torchvision's architectures by name, their heads, and the weights they start from."""
+
+from derm_core.models.architectures import ARCHITECTURES, grad_cam_layer, split_model
+from derm_core.models.heads import build_model, classifier_layer
+
+__all__ = ["ARCHITECTURES", "build_model", "classifier_layer", "grad_cam_layer", "split_model"]

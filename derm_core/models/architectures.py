@@ -1,0 +1,179 @@
+"""torchvision's classification networks by name, and where each is cut for Grad-CAM. Loads no weights.
+
+A network is cut in two at its Grad-CAM layer: `head(body(x)) == model(x)`, exactly. The body's output is the layer's
+activation, (N, K, h, w); the head is everything behind it. Both are views: they share the network's own modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torchvision
+from torch import nn
+
+from derm_core.errors import ConfigError, unknown_name
+
+Split = Callable[[nn.Module], tuple[list[nn.Module], list[nn.Module]]]
+
+
+class _Flatten(nn.Flatten):
+    """Flattens all but the batch, as torchvision's networks do between pooling and classifier."""
+
+
+def _split_features(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    """EfficientNet, MobileNetV3 and ConvNeXt: `features`, `avgpool`, `classifier`."""
+    pooled: list[nn.Module] = [model.avgpool]
+    if not isinstance(model, torchvision.models.ConvNeXt):
+        pooled.append(_Flatten())
+    return [model.features], [*pooled, model.classifier]
+
+
+def _split_mobilenet_v2(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.features], [nn.AdaptiveAvgPool2d((1, 1)), _Flatten(), model.classifier]
+
+
+def _split_last_activation(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    """AlexNet and VGG: the map is that of the last activation, in front of the last max-pooling."""
+    layers = list(model.features)
+    return layers[:-1], [layers[-1], model.avgpool, _Flatten(), model.classifier]
+
+
+def _split_resnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    stem = [model.conv1, model.bn1, model.relu, model.maxpool]
+    return [*stem, model.layer1, model.layer2, model.layer3, model.layer4], [
+        model.avgpool,
+        _Flatten(),
+        model.fc,
+    ]
+
+
+def _split_densenet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    # torchvision applies this ReLU as a function, in place; here it is not, so that the body's output stays as it is.
+    return [model.features], [nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1)), _Flatten(), model.classifier]
+
+
+def _split_regnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.stem, model.trunk_output], [model.avgpool, _Flatten(), model.fc]
+
+
+def _split_shufflenet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    body = [model.conv1, model.maxpool, model.stage2, model.stage3, model.stage4, model.conv5]
+    return body, [_MeanOverPixels(), model.fc]
+
+
+def _split_mnasnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.layers], [_MeanOverPixels(), model.classifier]
+
+
+def _split_swin(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.features, model.norm, model.permute], [model.avgpool, model.flatten, model.head]
+
+
+class _MeanOverPixels(nn.Module):
+    """Averages (N, K, h, w) over its pixels to (N, K)."""
+
+    def forward(self, activation: torch.Tensor) -> torch.Tensor:
+        return activation.mean([2, 3])
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Architectures that share a layout: how they are cut, and the path of the module whose output the body gives."""
+
+    split: Split
+    grad_cam_layer: str
+    names: tuple[str, ...]
+
+
+_FAMILIES = (
+    _Family(
+        _split_last_activation,
+        "features.-2",
+        ("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    ),
+    _Family(
+        _split_resnet,
+        "layer4",
+        (
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "resnet101",
+            "resnet152",
+            "resnext50_32x4d",
+            "resnext101_32x8d",
+            "resnext101_64x4d",
+            "wide_resnet50_2",
+            "wide_resnet101_2",
+        ),
+    ),
+    _Family(_split_mobilenet_v2, "features", ("mobilenet_v2",)),
+    _Family(
+        _split_features,
+        "features",
+        (
+            "mobilenet_v3_small",
+            "mobilenet_v3_large",
+            *(f"efficientnet_b{size}" for size in range(8)),
+            "efficientnet_v2_s",
+            "efficientnet_v2_m",
+            "efficientnet_v2_l",
+            "convnext_tiny",
+            "convnext_small",
+            "convnext_base",
+            "convnext_large",
+        ),
+    ),
+    _Family(_split_densenet, "features", ("densenet121", "densenet161", "densenet169", "densenet201")),
+    _Family(
+        _split_regnet,
+        "trunk_output",
+        tuple(
+            f"regnet_{kind}_{size}"
+            for kind in "xy"
+            for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+        ),
+    ),
+    _Family(
+        _split_shufflenet,
+        "conv5",
+        ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    ),
+    _Family(_split_mnasnet, "layers", ("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3")),
+    _Family(_split_swin, "permute", ("swin_t", "swin_s", "swin_b", "swin_v2_t", "swin_v2_s", "swin_v2_b")),
+)
+_FAMILY_OF = {name: family for family in _FAMILIES for name in family.names}
+
+ARCHITECTURES: tuple[str, ...] = tuple(sorted(_FAMILY_OF))
+"""Names that build_model knows; each is the name of a function in torchvision.models."""
+
+
+def check_architecture(name: str) -> str:
+    """Returns the name; raises ConfigError where no such architecture is known."""
+    if name not in _FAMILY_OF:
+        raise ConfigError(unknown_name("architecture", name, ARCHITECTURES))
+    return name
+
+
+def split_model(model: nn.Module, architecture: str) -> tuple[nn.Sequential, nn.Sequential]:
+    """Cuts a network at its Grad-CAM layer.
+
+    Args:
+        model: a network that build_model made.
+        architecture: its name.
+
+    Returns:
+        `(body, head)`: body maps float (N, 3, H, W) to the activation (N, K, h, w), head maps that to logits (N, C).
+    """
+    body, head = _FAMILY_OF[check_architecture(architecture)].split(model)
+    return nn.Sequential(*body).train(model.training), nn.Sequential(*head).train(model.training)
+
+
+def grad_cam_layer(model: nn.Module, architecture: str) -> nn.Module:
+    """Returns the module whose output the body of split_model gives, for tools that hook layers, as Captum does."""
+    module = model
+    for part in _FAMILY_OF[check_architecture(architecture)].grad_cam_layer.split("."):
+        module = list(module.children())[int(part)] if part.lstrip("-").isdigit() else getattr(module, part)
+    return module

@@ -1,0 +1,79 @@
+"""ImageNet weights to start from: a folder of files on machines with no internet, torchvision's hub on all others."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from derm_core.errors import ConfigError, WeightsNotFoundError
+
+WEIGHTS_DIR_VARIABLE = "DERM_WEIGHTS_DIR"
+
+
+def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | None = None) -> None:
+    """Loads ImageNet-1k weights into a torchvision network that still has its 1000 classes.
+
+    `<weights_dir>/<architecture>_imagenet.safetensors` (a state dict under torchvision's names) comes first; where no
+    folder is given or named by DERM_WEIGHTS_DIR, torchvision downloads its default weights, checked by their hash.
+
+    Raises:
+        WeightsNotFoundError: the folder does not hold the file, or the hub was not reached.
+        ConfigError: the file is not a state dict of this architecture.
+    """
+    folder = weights_dir or _folder_from_environment()
+    if folder is None:
+        state = _from_hub(architecture)
+    else:
+        state = _from_folder(folder, architecture)
+    try:
+        model.load_state_dict(
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        )
+    except RuntimeError as err:
+        raise ConfigError(
+            f"The pretrained weights do not fit torchvision's {architecture} ({str(err).splitlines()[-1].strip()}). "
+            "Save its 1000-class state dict under torchvision's names."
+        ) from err
+
+
+def weights_file(folder: Path, architecture: str) -> Path:
+    """Returns the path that a weights folder keeps an architecture's ImageNet weights under."""
+    return folder / f"{architecture}_imagenet.safetensors"
+
+
+def _folder_from_environment() -> Path | None:
+    value = os.environ.get(WEIGHTS_DIR_VARIABLE)
+    return Path(value) if value else None
+
+
+def _from_folder(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
+    path = weights_file(folder, architecture)
+    if not path.is_file():
+        raise WeightsNotFoundError(
+            f"No pretrained weights at {path}. On a machine with internet, save torchvision's {architecture} weights "
+            f"with safetensors under that name, or unset {WEIGHTS_DIR_VARIABLE} to download them, "
+            "or train from a random start with --set model.pretrained=false."
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as err:
+        raise ConfigError(f"{path} is not a whole safetensors file ({err}). Copy it again.") from err
+
+
+def _from_hub(architecture: str) -> dict[str, torch.Tensor]:
+    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as err:
+        raise WeightsNotFoundError(
+            f"The pretrained weights of {architecture} could not be fetched from {weights.url} ({err}). Without "
+            f"internet, put {architecture}_imagenet.safetensors into a folder and name it in {WEIGHTS_DIR_VARIABLE}, "
+            "or train from a random start with --set model.pretrained=false."
+        ) from err
