@@ -7,11 +7,11 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from _cli import CommandParser, progress, run_command
-
 from derm_core.data.ham10000 import read_ham10000
 from derm_core.data.image_folder import read_image_folder
 from derm_core.data.inspection import KINDS, Inspection, inspect_pictures
@@ -19,12 +19,13 @@ from derm_core.data.preparation import SplitPlan, prepare
 from derm_core.data.source import Source, name_some
 from derm_core.data.table import Dataset, check_free
 from derm_core.diagnoses import TASKS, get_task
-from derm_core.errors import ConfigError
+from derm_core.errors import ConfigError, unknown_name
 
 
 def main() -> None:
     arguments = parse_arguments()
     check_free(arguments.out)
+    check_json(arguments.json)
     source = read_source(arguments)
     plan = SplitPlan(val=arguments.val, test=arguments.test, folds=arguments.folds, seed=arguments.seed)
     inspection = inspect_pictures(source.rows, progress=progress)
@@ -70,7 +71,7 @@ def parse_arguments() -> argparse.Namespace:
         command.add_argument("--seed", type=int, default=0, help="another seed, another split (default: 0)")
         command.add_argument(
             "--leave-out",
-            type=lambda text: tuple(kind for kind in text.split(",") if kind),
+            type=parse_kinds,
             default=(),
             metavar="KIND,...",
             help=f"go on without pictures that are {', '.join(KINDS)}; each kind that is found stops the run otherwise",
@@ -95,8 +96,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_help(reader: Any) -> str:
-    return reader.__doc__.partition("\n")[0]
+def read_help(reader: Callable[..., Source]) -> str:
+    return (reader.__doc__ or "").partition("\n")[0]
 
 
 def read_source(arguments: argparse.Namespace) -> Source:
@@ -108,6 +109,14 @@ def read_source(arguments: argparse.Namespace) -> Source:
             arguments.src, classes=classes, name=arguments.name, licence=arguments.licence
         )
     return source.for_task(get_task(arguments.task)) if arguments.task else source
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in text.split(","))
+    for kind in kinds:
+        if kind not in KINDS:
+            raise argparse.ArgumentTypeError(unknown_name("kind of picture", kind, KINDS))
+    return kinds
 
 
 def parse_class(text: str) -> tuple[str, str]:
@@ -149,6 +158,11 @@ def contents(dataset: Dataset) -> dict[str, Any]:
         },
         "provenance": dict(dataset.provenance),
     }
+
+
+def check_json(target: str | None) -> None:
+    if target and target != "-" and not Path(target).resolve().parent.is_dir():
+        raise ConfigError(f"--json {target}: the folder {Path(target).parent} does not exist. Make it first.")
 
 
 def write_json(target: str | None, summary: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def read_ham10000(src: str | Path) -> Source:
         found = pictures.get(values["image_id"].casefold())
         rows.append(_to_row(values, found, f"line {line} of {table.path.name}"))
     listed = {row.file for row in rows}
-    unused = sorted(str(file.path) for file in pictures.values() if file not in listed)
+    unused = sorted(file.member for file in pictures.values() if file not in listed)
     return Source("HAM10000", LICENCE, tuple(sorted(rows, key=lambda row: row.image)), tuple(unused))
 
 
@@ -63,7 +63,7 @@ def _find_table(src: Path, files: list[SourceFile]) -> SourceFile:
 
 
 def _find_pictures(src: Path, files: list[SourceFile]) -> dict[str, SourceFile]:
-    archives = [src / file.path for file in files if src.is_dir() and file.path.suffix.lower() == ".zip"]
+    archives = [src / file.member for file in files if src.is_dir() and file.path.suffix.lower() == ".zip"]
     everything = files + [file for archive in archives for file in list_files(archive)]
     pictures: dict[str, SourceFile] = {}
     for file in everything:
@@ -72,12 +72,12 @@ def _find_pictures(src: Path, files: list[SourceFile]) -> dict[str, SourceFile]:
             if first.size != file.size:
                 raise DatasetError(
                     f"{file.path.name} is in {src} twice with different content: "
-                    f"{first.container.name}/{first.path} and {file.container.name}/{file.path}. Keep one of them."
+                    f"{first.container.name}/{first.member} and {file.container.name}/{file.member}. Keep one of them."
                 )
     if not pictures:
         raise DatasetError(
-            f"{src} has no ISIC_*.jpg, neither in folders nor in zip archives. "
-            "Put HAM10000_images_part_1.zip and HAM10000_images_part_2.zip beside the table."
+            f"{src} has no ISIC_*.jpg, neither in folders nor in zip archives (an archive within an archive must be "
+            "unpacked first). Put HAM10000_images_part_1.zip and HAM10000_images_part_2.zip beside the table."
         )
     return pictures
 

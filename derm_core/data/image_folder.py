@@ -95,7 +95,7 @@ def read_image_folder(
 
     rows: list[SourceRow] = []
     unknown: set[str] = set()
-    unused = [str(file.path) for file in files if not is_picture(file.path)]
+    unused = [file.member for file in files if not is_picture(file.path)]
     names = _safe_names(pictures, depth)
     for file in pictures:
         folders = file.path.parts[depth:-1]
@@ -107,7 +107,7 @@ def read_image_folder(
         elif code:
             rows.append(SourceRow(names[file], file, code, split=split))
         else:
-            unused.append(str(file.path))
+            unused.append(file.member)
     if unknown:
         raise DatasetError(_unknown_classes(src, sorted(unknown)))
     _check_splits(src, rows)

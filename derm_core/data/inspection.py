@@ -1,14 +1,12 @@
-"""Decodes every picture of a source once and names those that are missing, unreadable or there twice. Writes nothing."""
+"""Decodes every picture of a source once; names those that are missing, unreadable or there twice. Writes nothing."""
 
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
-import signal
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from derm_core.data.source import SourceFile, SourceRow, name_some
@@ -19,8 +17,7 @@ KINDS = ("missing", "unreadable", "duplicate", "conflicting")
 """What can be wrong with a picture: not there; not decodable; pixel for pixel another picture of the dataset that is
 said to show another lesion (the first stays); the same with contradicting diagnoses (none stays)."""
 Progress = Callable[[Iterable, int, str], Iterable]
-_WORTH_A_POOL = 200
-_CHUNK = 32
+_SPLIT_RANK = {"test": 0, "val": 1, "train": 2}
 
 
 @dataclass(frozen=True)
@@ -82,11 +79,11 @@ def inspect_pictures(
 
     Args:
         rows: as a reader returns them.
-        workers: processes that decode; by default one for each processor that this process may use.
+        workers: threads that decode; by default one for each processor that this process may use.
         progress: called with an iterable, its length and a description; returns the iterable that is looped over.
     """
     present = [row.file for row in rows if row.file is not None]
-    looks = _look_at_all(present, workers)
+    looks: Iterable[_Look] = _look_at_all(present, workers)
     if progress is not None:
         looks = progress(looks, len(present), "checking pictures")
     look_of = dict(zip(present, looks, strict=True))
@@ -131,9 +128,6 @@ def _compare(
             problems[index] = Problem("duplicate", index, row.name, f"the same picture as {rows[first].name}")
 
 
-_SPLIT_RANK = {"test": 0, "val": 1, "train": 2}
-
-
 @dataclass(frozen=True)
 class _Look:
     """A digest of the decoded pixels and the size, or why there are none."""
@@ -153,19 +147,11 @@ def _look_at(file: SourceFile) -> _Look:
 
 
 def _look_at_all(files: Sequence[SourceFile], workers: int | None) -> Iterator[_Look]:
+    """Yields what each file holds, in order. Threads suffice: inflating, decoding and digesting let go of the lock."""
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers <= 1 or len(files) < _WORTH_A_POOL:
-        yield from map(_look_at, files)
-        return
-    # Spawned, not forked: a fork would share the place in the open archives, and copy whatever threads hold.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="checking-pictures")
     try:
-        yield from pool.map(_look_at, files, chunksize=_CHUNK)
+        yield from pool.map(_look_at, files)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

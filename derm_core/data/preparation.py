@@ -12,7 +12,7 @@ import pandas as pd
 
 from derm_core.data.inspection import KINDS, Inspection, Progress
 from derm_core.data.source import Source, SourceRow
-from derm_core.data.splits import k_folds, split_by_lesion
+from derm_core.data.splits import check_folds, exact_shares, k_folds, split_by_lesion
 from derm_core.data.table import COLUMNS, Dataset, write_dataset
 from derm_core.errors import ConfigError
 
@@ -36,6 +36,9 @@ class SplitPlan:
     def __post_init__(self) -> None:
         if self.folds is not None and (self.val is not None or self.test is not None):
             raise ConfigError("Folds take the place of val and test shares. Give one or the other.")
+        exact_shares(val=self.val or 0.0, test=self.test or 0.0)
+        if self.folds is not None:
+            check_folds(self.folds)
 
     def assign(self, rows: Sequence[SourceRow]) -> tuple[np.ndarray, dict[str, Any]]:
         """Returns the split of each row, str (N,), and how it came about in plain values."""

@@ -15,37 +15,38 @@ from derm_core.errors import DatasetError, InvalidImageError
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 MAX_FILE_BYTES = 512 * 2**20
 """A longer file is never read into memory, whatever an archive claims about it."""
+_UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError)
+"""What zipfile raises for members that are damaged, encrypted, packed in an unknown way, or gone."""
 _NOT_CONTENT = ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source: `path` (POSIX, relative) inside `container`, a folder or a zip archive."""
+    """One file of a source: `member` is its name inside `container`, a folder or a zip archive; `size` is in bytes."""
 
     container: Path
-    path: PurePosixPath
+    member: str
     size: int
+
+    @property
+    def path(self) -> PurePosixPath:
+        """Its path relative to the container."""
+        return PurePosixPath(self.member)
 
     def read_bytes(self) -> bytes:
         """Returns the whole content; raises InvalidImageError where it is damaged, encrypted, gone or too long."""
         if self.size > MAX_FILE_BYTES:
             raise InvalidImageError(
-                f"{self.path} has {self.size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
+                f"{self.member} has {self.size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
             )
         try:
             if self.container.is_dir():
-                return (self.container / self.path).read_bytes()
-            return _open_archive(self.container).read(str(self.path))
-        except (
-            OSError,
-            KeyError,
-            RuntimeError,
-            NotImplementedError,
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-        ) as err:
-            raise InvalidImageError(f"{self.path} in {self.container.name} cannot be read ({err}).") from err
+                return (self.container / self.member).read_bytes()
+            return _open_archive(self.container).read(self.member)
+        except _UNREADABLE as err:
+            raise InvalidImageError(
+                f"{self.member} in {self.container.name} cannot be read ({err})."
+            ) from err
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class SourceRow:
     @property
     def name(self) -> str:
         """The name by which the user finds it in the source."""
-        return self.image if self.file is None else str(self.file.path)
+        return self.image if self.file is None else self.file.member
 
     @property
     def lesion(self) -> str:
@@ -106,19 +107,18 @@ def list_files(container: Path) -> list[SourceFile]:
     """
     if container.is_dir():
         found = [
-            SourceFile(container, PurePosixPath(path.relative_to(container).as_posix()), path.stat().st_size)
+            SourceFile(container, path.relative_to(container).as_posix(), path.stat().st_size)
             for path in container.rglob("*")
             if path.is_file()
         ]
     elif container.is_file():
-        found = [
-            SourceFile(container, _safe_path(container, entry.filename), entry.file_size)
-            for entry in _open_archive(container).infolist()
-            if not entry.is_dir()
-        ]
+        entries = [entry for entry in _open_archive(container).infolist() if not entry.is_dir()]
+        for entry in entries:
+            _check_name(container, entry.filename)
+        found = [SourceFile(container, entry.filename, entry.file_size) for entry in entries]
     else:
         raise DatasetError(f"{container} does not exist. Name a folder or a zip archive.")
-    return sorted((file for file in found if _is_content(file.path)), key=lambda file: str(file.path))
+    return sorted((file for file in found if _is_content(file.path)), key=lambda file: file.member)
 
 
 def is_picture(path: PurePosixPath) -> bool:
@@ -145,14 +145,13 @@ def _open_archive_as_it_is(path: Path, modified_ns: int, size: int) -> zipfile.Z
         raise DatasetError(f"{path} is not a zip archive that can be read ({err}). Fetch it again.") from err
 
 
-def _safe_path(archive: Path, name: str) -> PurePosixPath:
+def _check_name(archive: Path, name: str) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
         raise DatasetError(
-            f"{archive} holds an entry named {name!r}, which leads out of the archive. Nothing was read from it; "
-            "fetch the archive from its publisher."
+            f"{archive} holds an entry named {name!r}, which may lead out of the folder it is unpacked into. "
+            "Nothing was read. Fetch the archive from its publisher, or pack it anew."
         )
-    return path
 
 
 def _is_content(path: PurePosixPath) -> bool:

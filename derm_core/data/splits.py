@@ -33,17 +33,7 @@ def split_by_lesion(
     Returns:
         str (N,): "train", "val" or "test" for each photograph.
     """
-    for name, share in (("val", val), ("test", test)):
-        if not 0 <= share < 1:
-            raise ConfigError(f"The share of {name} is {share}; wanted: 0 or more and less than 1.")
-    # Decimal fractions are exact as Fractions: 0.15 of 20 lesions is 3, on every machine.
-    shares = [Fraction(0), Fraction(str(val)), Fraction(str(test))]
-    shares[0] = 1 - sum(shares)
-    if shares[0] <= 0:
-        raise ConfigError(
-            f"val {val} and test {test} leave nothing for training. Their sum must be less than 1."
-        )
-
+    shares = exact_shares(val=val, test=test)
     split_of: dict[str, str] = {}
     for members in _strata(lesions, diagnoses, seed).values():
         counts = _largest_remainder(len(members), shares)
@@ -61,13 +51,34 @@ def k_folds(lesions: Sequence[str], diagnoses: Sequence[str], *, folds: int, see
     Returns:
         str (N,): "fold-0" ... "fold-{folds - 1}" for each photograph.
     """
-    if folds < 2:
-        raise ConfigError(f"{folds} folds were asked for; at least 2 are needed.")
+    check_folds(folds)
     ordered = [lesion for members in _strata(lesions, diagnoses, seed).values() for lesion in members]
     if len(ordered) < folds:
         raise DatasetError(f"{len(ordered)} lesions cannot fill {folds} folds. Ask for fewer folds.")
     fold_of = {lesion: f"fold-{position % folds}" for position, lesion in enumerate(ordered)}
     return np.array([fold_of[lesion] for lesion in lesions], dtype=str)
+
+
+def exact_shares(*, val: float, test: float) -> tuple[Fraction, Fraction, Fraction]:
+    """Returns the shares of train, val and test; raises ConfigError for shares that make no split.
+
+    A share counts as the decimal that is written: 0.15 of 20 lesions is 3, with nothing to round.
+    """
+    for name, share in (("val", val), ("test", test)):
+        if not 0 <= share < 1:
+            raise ConfigError(f"The share of {name} is {share}; wanted: 0 or more and less than 1.")
+    of_val, of_test = Fraction(str(val)), Fraction(str(test))
+    if of_val + of_test >= 1:
+        raise ConfigError(
+            f"val {val} and test {test} leave nothing for training. Their sum must be less than 1."
+        )
+    return 1 - of_val - of_test, of_val, of_test
+
+
+def check_folds(folds: int) -> None:
+    """Raises ConfigError for a number of folds that makes no split."""
+    if folds < 2:
+        raise ConfigError(f"{folds} folds were asked for; at least 2 are needed.")
 
 
 def lesions_across_splits(lesions: Sequence[str], splits: Sequence[str]) -> list[str]:

@@ -152,8 +152,11 @@ def write_dataset(
     check_free(out)
     table = _typed(table[list(COLUMNS)], out).reset_index(drop=True)
     _check_table(table, out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    growing = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        growing = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    except OSError as err:
+        raise DatasetError(f"Nothing can be written beside {out} ({err}). Name another folder.") from err
     try:
         _write_pictures(growing / IMAGES_NAME, list(table["image"]), pictures)
         _write_table(growing / TABLE_NAME, table)
@@ -240,7 +243,7 @@ def _check_table(table: pd.DataFrame, where: Path) -> None:
     crossing = lesions_across_splits(_lesions(table), list(table["split"]))
     if crossing:
         raise DatasetError(
-            f"{where} has {len(crossing)} lesions in more than one split: {name_some(crossing)}. Split it again by lesion."
+            f"{where} has {len(crossing)} lesions in more than one split: {name_some(crossing)}. Split by lesion."
         )
 
 
