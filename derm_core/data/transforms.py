@@ -22,9 +22,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocessing:
     """How a picture becomes a network's input; travels inside the bundle.
 
-    1. The centre is cut out where the sides differ by more than `max_aspect` (a 4:3 dermoscopic picture is kept whole).
-    2. A picture whose long side exceeds `working_side` pixels is reduced to it with antialiasing, so that a 12-megapixel
-       photograph shows the network the same scale of detail as the pictures it was trained on.
+    1. The centre is cut out where the sides differ by more than `max_aspect` (a 4:3 picture stays whole).
+    2. A picture whose long side exceeds `working_side` pixels is reduced to it with antialiasing, so that a
+       photograph of 12 megapixels shows the network the same scale of detail as the pictures it was trained on.
     3. It is stretched to a square of `image_size` pixels and normalised by `mean` and `std` (of values in [0, 1]).
     """
 
@@ -121,9 +121,9 @@ class Preprocessing:
 class Augmentation:
     """Random changes to training pictures; the zero of each setting switches it off.
 
-    A lesion has no upright side, so `flips` draws one of the square's eight symmetries. `rotation` is in degrees each
-    way, `shift` a share of the side, `zoom` and `stretch` shares around 1, `shear` in degrees, `brightness`, `contrast`
-    and `saturation` shares around 1, `hue` a share of the colour circle, `erasing` the probability that a patch is blanked.
+    A lesion has no upright side, so `flips` draws one of the square's eight symmetries. `rotation` and `shear` are in
+    degrees each way, `shift` is a share of the side, `zoom`, `brightness`, `contrast` and `saturation` are shares
+    around 1, `hue` is a share of the colour circle, `erasing` the probability that a patch is blanked.
     """
 
     flips: bool = False

@@ -28,10 +28,7 @@ def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | Non
         ConfigError: the file is not a state dict of this architecture.
     """
     folder = weights_dir or _folder_from_environment()
-    if folder is None:
-        state = _from_hub(architecture)
-    else:
-        state = _from_folder(folder, architecture)
+    state = _from_hub(architecture) if folder is None else _from_folder(folder, architecture)
     try:
         model.load_state_dict(
             {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}

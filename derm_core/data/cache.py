@@ -1,0 +1,127 @@
+"""The cache of decoded pixels: each picture is decoded and resized once, then read from one memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from derm_core.data.table import Dataset
+from derm_core.data.transforms import Preprocessing
+from derm_core.errors import DatasetError
+from derm_core.images import load_image
+
+CACHE_NAME = "cache"
+_CHUNK = 64
+
+
+def open_pixels(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> np.ndarray:
+    """Returns the pixels of a dataset's pictures, decoding those that no earlier call has decoded.
+
+    The file lies in `<dataset folder>/cache/`, or under the system's temporary folder where that cannot be written; its
+    name holds a digest of the pictures and of the preprocessing, so that a change of either makes a new file.
+
+    Args:
+        dataset: the pictures, in the order of its table.
+        preprocessing: gives `pixels`; its mean and standard deviation do not matter here.
+        workers: processes that decode; default: one a core.
+        on_progress: called with the number of pictures decoded since the last call.
+
+    Returns:
+        uint8 (N, S, S, 3), read-only, mapped from the disk.
+
+    Raises:
+        DatasetError: a picture cannot be decoded.
+    """
+    folder = _writable_folder(dataset)
+    path = folder / f"pixels-{_digest(dataset, preprocessing)}.npy"
+    if not path.is_file():
+        _build(
+            path, dataset, preprocessing, workers or os.cpu_count() or 1, on_progress or (lambda count: None)
+        )
+    return np.load(path, mmap_mode="r")
+
+
+def _digest(dataset: Dataset, preprocessing: Preprocessing) -> str:
+    geometry = {k: v for k, v in preprocessing.to_dict().items() if k not in ("mean", "std")}
+    text = json.dumps([dataset.fingerprint(), geometry], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _writable_folder(dataset: Dataset) -> Path:
+    folder = dataset.folder / CACHE_NAME
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        user = os.getuid() if hasattr(os, "getuid") else "user"
+        folder = Path(tempfile.gettempdir()) / f"derm-core-cache-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+
+def _build(
+    path: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    workers: int,
+    on_progress: Callable[[int], object],
+) -> None:
+    size = preprocessing.image_size
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    growing = Path(name)
+    try:
+        pixels = np.lib.format.open_memmap(
+            growing, mode="w+", dtype=np.uint8, shape=(len(dataset), size, size, 3)
+        )
+        chunks = [
+            [str(dataset.image_path(index)) for index in range(start, min(start + _CHUNK, len(dataset)))]
+            for start in range(0, len(dataset), _CHUNK)
+        ]
+        # spawn: a fork of a process that runs torch's threads can hang.
+        context = multiprocessing.get_context("spawn")
+        if workers == 1 or len(chunks) == 1:
+            results = (_decode(chunk, preprocessing) for chunk in chunks)
+            _collect(pixels, results, on_progress)
+        else:
+            with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+                _collect(pixels, pool.map(_decode, chunks, [preprocessing] * len(chunks)), on_progress)
+        pixels.flush()
+        del pixels
+        with growing.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(growing, path)
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+def _collect(pixels: np.ndarray, results: Iterable[np.ndarray], on_progress: Callable[[int], object]) -> None:
+    done = 0
+    for decoded in results:
+        pixels[done : done + len(decoded)] = decoded
+        done += len(decoded)
+        on_progress(len(decoded))
+
+
+def _decode(paths: list[str], preprocessing: Preprocessing) -> np.ndarray:
+    try:
+        return np.stack(
+            [preprocessing.pixels(load_image(path, min_side=preprocessing.decoding_side)) for path in paths]
+        )
+    except ValueError as err:
+        raise DatasetError(f"{err} Run prepare_data again with unreadable pictures left out.") from err

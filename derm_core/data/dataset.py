@@ -1,0 +1,63 @@
+"""What a network is trained and checked on: cached pixels with labels, augmented reproducibly. Splits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from derm_core.data.transforms import Augmentation, draw_seed
+
+
+class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
+    """Pictures as uint8 (3, S, S) with their class index.
+
+    What is done to a picture is a function of the seed, the epoch and the picture alone, whichever process or order
+    it is read in; so a run that is stopped and continued sees what it would have seen.
+    """
+
+    def __init__(
+        self, pixels: np.ndarray, labels: np.ndarray, augmentation: Augmentation, *, seed: int
+    ) -> None:
+        self.labels = labels
+        self.epoch = 0
+        self._pixels = pixels
+        self._seed = seed
+        self._transform = augmentation.build() if augmentation.active else None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        picture = torch.from_numpy(np.array(self._pixels[index])).permute(2, 0, 1)
+        if self._transform is not None:
+            with torch.random.fork_rng(devices=()):
+                torch.random.default_generator.manual_seed(draw_seed(self._seed, self.epoch, index))
+                picture = self._transform(picture)
+        return picture.contiguous(), int(self.labels[index])
+
+
+class ResumableBatches(Sampler[list[int]]):
+    """Shuffled batches of one epoch that can begin at any batch.
+
+    The order of an epoch is a function of the seed and the epoch. The last batch of an epoch is left out where it is
+    not whole, for a batch of one picture has no batch statistics; a set smaller than a batch is one batch.
+    """
+
+    def __init__(self, size: int, batch_size: int, *, seed: int) -> None:
+        self.epoch = 0
+        self.position = 0
+        self._size, self._batch_size, self._seed = size, min(batch_size, size), seed
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        return self._size // self._batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(draw_seed(self._seed, self.epoch))
+        order = torch.randperm(self._size, generator=generator).tolist()
+        for batch in range(self.position, len(self)):
+            yield order[batch * self._batch_size : (batch + 1) * self._batch_size]

@@ -1,0 +1,1 @@
+"""Training: settings, loop, losses, checkpoints and the record of every epoch."""

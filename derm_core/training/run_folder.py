@@ -1,0 +1,125 @@
+"""The run folder: made once with the settings as resolved, opened again only by the same run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from derm_core.data.table import Dataset
+from derm_core.errors import CheckpointError, ConfigError
+from derm_core.training.checkpoint import BEST, LAST, PREVIOUS, load_last
+from derm_core.training.config import RunConfig, parse_config
+
+CONFIG = "config.toml"
+_LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
+
+
+def open_run(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) -> dict[str, Any] | None:
+    """Makes a run folder, or finds where to continue in one.
+
+    Returns:
+        The checkpoint to continue from; None where training begins.
+
+    Raises:
+        ConfigError: the folder exists and `resume` is not asked for, or its run had other settings or data.
+        CheckpointError: there were checkpoints, and none is whole.
+    """
+    if not resume and out.exists():
+        raise ConfigError(f"{out} exists already. Name another run folder, or continue it with --resume.")
+    if not (out / CONFIG).exists():
+        if out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+            raise ConfigError(f"{out} is not a run folder: it has no {CONFIG}. Name another.")
+        out.mkdir(parents=True, exist_ok=True)
+        _write_config(out, config, dataset)
+        return None
+    _check_same(out, config, dataset)
+    if any((out / name).exists() for name in (LAST, PREVIOUS, BEST)):
+        try:
+            return load_last(out)
+        except CheckpointError:
+            # Killed between the first best.pt and the first last.pt: there is nothing to lose.
+            if (out / LAST).exists() or (out / PREVIOUS).exists():
+                raise
+    return None
+
+
+def read_run_config(run: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Returns the settings of a run and what stands beside them: `data` fingerprint, library versions, git commit.
+
+    Raises:
+        ConfigError: the folder is not a run's.
+    """
+    path = run / CONFIG
+    if not path.is_file():
+        raise ConfigError(f"{run} is not a run folder: it has no {CONFIG}. Train one with train.py.")
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+        made, name = values.pop("made_with"), values.pop("name")
+    except (tomllib.TOMLDecodeError, KeyError) as err:
+        raise ConfigError(f"{path} is not a run's settings ({err}).") from err
+    return parse_config(values, name), made
+
+
+def _write_config(out: Path, config: RunConfig, dataset: Dataset) -> None:
+    values = config.to_dict() | {
+        "made_with": {
+            "data_fingerprint": dataset.fingerprint(),
+            "python": platform.python_version(),
+            **{library: metadata.version(library) for library in _LIBRARIES},
+            "git_commit": _git_commit(),
+        }
+    }
+    growing = out / f".{CONFIG}.partial"
+    with growing.open("wb") as stream:
+        tomli_w.dump(values, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(growing, out / CONFIG)
+
+
+def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
+    before, made = read_run_config(out)
+    if made["data_fingerprint"] != dataset.fingerprint():
+        raise ConfigError(
+            f"{out} was trained on other data than {dataset.folder}. Resume it with the same dataset."
+        )
+    old, new = _flat(before.to_dict()), _flat(config.to_dict())
+    changed = [
+        f"{key} was {old.get(key)!r} and is now {new[key]!r}" for key in new if new[key] != old.get(key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{out} was begun with other settings: {'; '.join(changed)}. Resume it with the same ones."
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _git_commit() -> str:
+    """Returns the commit of the code that trains, marked where it was changed since; empty outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit.stdout.strip()

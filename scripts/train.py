@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Trains a recipe on a dataset folder and leaves a run folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from _cli import CommandParser, Progress, progress, run_command
+
+
+def main() -> None:
+    """Parses the arguments, checks the settings, then trains."""
+    parser = CommandParser(description=__doc__)
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a recipe of derm_core/recipes, or a path to a .toml file"
+    )
+    parser.add_argument(
+        "--data", required=True, type=Path, metavar="DATASET", help="dataset folder of prepare_data.py"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="run folder to write")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="change a setting, such as training.epochs=3; may be given again",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue RUN after it was stopped or killed")
+    arguments = parser.parse_args()
+    # A thread that waits for the other by spinning keeps the core from whoever has work on it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+    from derm_core.training.config import load_recipe
+
+    config = load_recipe(arguments.recipe, arguments.overrides)
+
+    from derm_core.data.table import load_dataset
+    from derm_core.training.loop import fit
+
+    fit(config, load_dataset(arguments.data), arguments.out, resume=arguments.resume, observer=Display())
+    print(f"{arguments.out}: trained. Compare runs and make a bundle with scripts/select_model.py.")
+
+
+class Display:
+    """Shows a run on the terminal: loss, metric, images a second and the time left of each epoch."""
+
+    def __init__(self) -> None:
+        self._bar: Progress[Any] | None = None
+        self._batch_size = 1
+
+    def prepare(self, pictures: int) -> Callable[[int], object]:
+        """Shows how many pictures are decoded, where any are."""
+        bar: Progress[Any] | None = None
+        done = 0
+
+        def count(decoded: int) -> None:
+            nonlocal bar, done
+            bar = bar or progress(total=pictures, description="decoding")
+            bar.update(decoded)
+            done += decoded
+            if done == pictures:
+                bar.close()
+
+        return count
+
+    def begin_epoch(self, epoch: int, epochs: int, batches: int, position: int, batch_size: int) -> None:
+        """Opens the bar of an epoch."""
+        self._batch_size = batch_size
+        self._bar = progress(
+            total=batches * batch_size, initial=position * batch_size, description=f"epoch {epoch}/{epochs}"
+        )
+
+    def end_step(self, loss: float, metric: float | None) -> None:
+        """Moves the bar on."""
+        assert self._bar is not None
+        self._bar.set_postfix_str(
+            f"loss {loss:.4f}" + ("" if metric is None else f", metric {metric:.4f}"), False
+        )
+        self._bar.update(self._batch_size)
+
+    def end_epoch(self, record: dict[str, Any], best: bool) -> None:
+        """Prints what the validation pictures say."""
+        assert self._bar is not None
+        self._bar.close()
+        figures = ("valid_loss", "accuracy", "balanced_accuracy", "macro_f1", "macro_auc")
+        values = ", ".join(f"{name} {record[name]:.4f}" for name in figures if record[name] is not None)
+        print(
+            f"epoch {record['epoch']}: train_loss {record['train_loss']:.4f}, {values}{' (best)' if best else ''}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)
