@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from derm_core.errors import InvalidImageError
 
@@ -20,6 +23,16 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before a pixel is decoded."""
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What sets a picture of each EXIF orientation upright."""
 
 
 def load_image(
@@ -28,7 +41,7 @@ def load_image(
     """Decodes a picture.
 
     Args:
-        source: a path, the bytes of a file, or an open binary file (read from its current position).
+        source: a path, the bytes of a file, or an open binary file, which is read from its beginning and left open.
         max_pixels: pictures with more pixels than this are refused from their header alone.
         min_side: where only a small version is needed, the short side that must remain: a JPEG may then be decoded at
             1/2, 1/4 or 1/8 of its size (never below this), in a fraction of the time and memory.
@@ -44,30 +57,63 @@ def load_image(
     name = _name_of(source)
     try:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with warnings.catch_warnings():
-            # Pillow warns where it would go on with damaged metadata or a large picture; both are decided here.
-            warnings.simplefilter("ignore")
-            with Image.open(stream, formats=FORMATS) as opened:
-                _check_size(opened, name, max_pixels)
-                if min_side is not None and opened.format == "JPEG":
-                    # A picture that is already small stays whole: draft() never goes below the size it is given.
-                    opened.draft("RGB", _draft_size(opened.size, min_side))
-                opened.load()
-                return _without_metadata(_to_rgb(ImageOps.exif_transpose(opened)))
+        with _without_warnings(), Image.open(stream, formats=FORMATS) as opened:
+            _check_size(opened, name, max_pixels)
+            if min_side is not None and opened.format in ("JPEG", "MPO"):
+                # A picture that is already small stays whole: draft() never goes below the size it is given.
+                opened.draft("RGB", _draft_size(opened.size, min_side))
+            opened.load()
+            return _without_metadata(_to_rgb(_upright(opened)))
     except InvalidImageError:
         raise
     except FileNotFoundError as err:
         raise InvalidImageError(f"{name} does not exist. Check the path.") from err
     except IsADirectoryError as err:
         raise InvalidImageError(f"{name} is a folder, not a picture. Name the pictures in it.") from err
+    except PermissionError as err:
+        raise InvalidImageError(f"{name} must not be read ({err.strerror}). Change its permissions.") from err
     except UnidentifiedImageError as err:
         raise InvalidImageError(
             f"{name} is not a picture that can be read ({_length_of(source)}). Wanted: {_formats()}."
         ) from err
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, MemoryError) as err:
+    except Image.DecompressionBombError as err:
+        # Pillow has a limit of its own, above which it opens nothing; it knows the size, but tells it in words only.
+        raise InvalidImageError(
+            f"{name} has far too many pixels; at most {max_pixels / 1e6:.0f} megapixels are accepted. "
+            "Save a smaller copy."
+        ) from err
+    except Exception as err:
+        # The bytes come from strangers, and what Pillow's decoders raise over damaged ones is no closed list.
         raise InvalidImageError(
             f"{name} is damaged or cut short ({err}). Copy it again from the camera, or save it anew as JPEG or PNG."
         ) from err
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silences Pillow's warnings about damaged metadata and large pictures, which are decided here.
+
+    The filters belong to the whole process: the first thread in sets them and the last one out puts them back.
+    """
+    global _threads_inside, _filters
+    with _lock:
+        if _threads_inside == 0:
+            _filters = warnings.catch_warnings()
+            _filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _threads_inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _threads_inside -= 1
+            if _threads_inside == 0:
+                _filters.__exit__(None, None, None)
+
+
+_lock = threading.Lock()
+_threads_inside = 0
+_filters = warnings.catch_warnings()
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -84,6 +130,16 @@ def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        # The pixels are good; damaged metadata only means that nobody knows which way is up.
+        return image
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BIT or image.mode == "I":
         # Pillow clips 16-bit greys at 255, which turns almost everything white.
@@ -98,7 +154,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _without_metadata(image: Image.Image) -> Image.Image:
     image.info = {}
-    image.getexif().clear()
     return image
 
 
