@@ -1,0 +1,123 @@
+"""Measures a predictor on a dataset, through the very path that serves. Computes no figure itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from derm_core.data.table import Dataset
+from derm_core.diagnoses import DIAGNOSES, Task, get_task
+from derm_core.errors import DatasetError
+from derm_core.evaluation.intervals import REPLICATES
+from derm_core.evaluation.malignancy import Figures
+from derm_core.evaluation.metrics import evaluate_malignancy, evaluate_probabilities
+from derm_core.evaluation.subgroups import subgroups_of
+from derm_core.serving.prediction import ADVICE, Prediction
+
+if TYPE_CHECKING:
+    from derm_core.serving.predictor import Predictor
+
+ALL = "all"
+"""The name of no split: every photograph of the dataset."""
+MALIGNANCY_ONLY = "malignancy only"
+"""`scope` where the dataset says no more than benign or malignant of what the model tells apart further."""
+
+Progress = Callable[[Iterable[Prediction], int], Iterable[Prediction]]
+
+
+def evaluate_predictor(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    batch_size: int = 32,
+    bootstrap: int = REPLICATES,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Figures:
+    """Asks the predictor about every photograph of a split and measures the answers.
+
+    Photographs whose diagnosis the model's task leaves out are left out and counted. Where that would be all of them
+    (a benign/malignant dataset and a model of seven diagnoses), the risk of malignancy alone is measured, and figures
+    over classes are None.
+
+    Args:
+        predictor: answers through `predict_many`.
+        dataset: the whole dataset; its fingerprint is noted.
+        split: one of the dataset's splits, or "all".
+        batch_size: pictures per pass of the network.
+        bootstrap: how many sets of lesions are drawn for the intervals.
+        seed: of the draw.
+        progress: wraps the answers, of which it is told the number, to show how far it is.
+
+    Returns:
+        The keys of `derm_core.evaluation.metrics.KEYS` and: `scope` ("classes" or "malignancy only"), `left_out` (how
+        many photographs), `advice` (how many times each was given), `model` {name, version, sha256, task} and `data`
+        {name, split, fingerprint}.
+
+    Raises:
+        DatasetError: the dataset has no such split.
+        ConfigError: the model's task is not known.
+        InvalidImageError: a photograph cannot be read.
+    """
+    task = get_task(predictor.description.task)
+    part = dataset if split == ALL else dataset.subset(split)
+    by_class, measured = _measurable(part, task)
+    paths = (measured.image_path(index) for index in range(len(measured)))
+    answers: Iterable[Prediction] = predictor.predict_many(paths, batch_size=batch_size)
+    predictions = list(progress(answers, len(measured)) if progress else answers)
+    first = predictions[0]
+    draw: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
+    about: dict[str, Any] = {
+        "classes": list(predictor.classes),
+        "lesions": measured.lesions,
+        "operating_threshold": first.operating_point,
+        "operating_name": predictor.description.default_operating_point,
+        "groups": subgroups_of(measured.table),
+    }
+    risk = np.array([prediction.malignant_probability for prediction in predictions])
+    if by_class:
+        figures = evaluate_probabilities(
+            _labels(measured, task, predictor.classes),
+            np.array(
+                [[prediction.probabilities[code] for code in predictor.classes] for prediction in predictions]
+            ),
+            malignant=[DIAGNOSES[code].malignant for code in predictor.classes],
+            malignant_probability=risk,
+            **about,
+            **draw,
+        )
+    else:
+        malignant = np.array([DIAGNOSES[code].malignant for code in measured.table["diagnosis"]])
+        figures = evaluate_malignancy(malignant, risk, **about, **draw)
+    return figures | {
+        "scope": "classes" if by_class else MALIGNANCY_ONLY,
+        "left_out": len(part) - len(measured),
+        "advice": {name: sum(prediction.advice == name for prediction in predictions) for name in ADVICE},
+        "model": {
+            "name": first.model_name,
+            "version": first.model_version,
+            "sha256": first.model_sha256,
+            "task": task.name,
+        },
+        "data": {"name": dataset.folder.resolve().name, "split": split, "fingerprint": dataset.fingerprint()},
+    }
+
+
+def _measurable(part: Dataset, task: Task) -> tuple[bool, Dataset]:
+    """Returns whether there are photographs with a class of the task, and those; otherwise all photographs."""
+    if not len(part):
+        raise DatasetError(f"{part.folder} has no photograph to measure on.")
+    known = part.table["diagnosis"].isin(list(task.labels))
+    if not known.any():
+        return False, part
+    return True, replace(part, table=part.table[known].reset_index(drop=True))
+
+
+def _labels(dataset: Dataset, task: Task, classes: Iterable[str]) -> np.ndarray:
+    """Returns int64 (N,): index into the bundle's own classes, whatever order the task lists them in."""
+    columns = {code: column for column, code in enumerate(classes)}
+    return np.array([columns[task.labels[code]] for code in dataset.table["diagnosis"]], dtype=np.int64)

@@ -1,0 +1,134 @@
+"""The model card: what a model.json says, in words and tables that a clinician can read. Measures nothing.
+
+Every figure comes from the description; sections follow Mitchell et al., "Model Cards for Model Reporting" (arXiv
+1810.03993).
+"""
+
+from __future__ import annotations
+
+from derm_core.diagnoses import DIAGNOSES, NOTICE
+from derm_core.evaluation.malignancy import SMALLEST_GROUP
+from derm_core.serving.card_figures import (
+    Values,
+    calibration_section,
+    classes_section,
+    command_block,
+    figures_section,
+    operating_points_section,
+    subgroups_section,
+)
+from derm_core.serving.markdown import bullets, cell
+
+_KNOWN_OF_DATA = {
+    "ham10000": "The photographs of HAM10000 come almost all from two centres, in Austria and in Australia, and show "
+    "mostly light skin. On darker skin, in other places and with other cameras it may do worse than the figures say, "
+    "by how much is not known here (Tschandl, Rosendahl and Kittler, Sci Data 5:180161, 2018).",
+}
+
+
+def write_model_card(description: Values) -> str:
+    """Returns the text of MODEL_CARD.md.
+
+    Args:
+        description: the contents of a model.json. Beyond what a bundle needs, `data` may have `picture_size` ([width,
+            height] in pixels of the photographs trained on) and `limits` (a list of sentences).
+    """
+    metrics = description.get("metrics") or {}
+    sections = [
+        _head(description),
+        _intended_use(description),
+        figures_section(description, metrics),
+        operating_points_section(description, metrics),
+        classes_section(metrics),
+        subgroups_section(metrics),
+        calibration_section(description, metrics),
+        _data(description),
+        _limits(description, metrics),
+        _reproduction(description, metrics),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(description: Values) -> str:
+    return "\n\n".join(
+        [
+            f"# {cell(description['name'])} {cell(description['version'])}",
+            f"**{NOTICE}**",
+            f"A network of the architecture {description['architecture']} that looks at one dermoscopic photograph and "
+            f"gives probabilities over {len(description['classes'])} answers:",
+            "\n".join(
+                f"- **{DIAGNOSES[code].name}** (`{code}`, {'malignant' if DIAGNOSES[code].malignant else 'benign'}): "
+                f"{DIAGNOSES[code].description}"
+                for code in description["classes"]
+            ),
+            f"Weights: SHA-256 `{description['weights_sha256']}`.",
+        ]
+    )
+
+
+def _intended_use(description: Values) -> str:
+    return (
+        "## What it is for\n\n"
+        "For clinicians and researchers who look at dermoscopic photographs of single skin lesions. It gives a second "
+        "opinion: how likely each diagnosis is, how likely the lesion is malignant, and what in the photograph the "
+        "answer rests on. The clinician decides.\n\n"
+        "It is not for use without a clinician, for photographs taken without a dermatoscope, for nails and mucosa, or "
+        f"for anything but its {len(description['classes'])} answers. A low risk is no reason to leave out a biopsy "
+        "that the clinician would take."
+    )
+
+
+def _data(description: Values) -> str:
+    data = description.get("data") or {}
+    lines = [
+        f"- Trained on: {cell(data.get('name', 'not stated'))}",
+        f"- Licence of the data: {cell(data.get('licence') or 'not stated')}",
+        f"- Licence of the weights: {cell(description.get('licence') or 'not stated')}",
+        f"- Origin: {cell(description.get('origin') or 'not stated')}",
+    ]
+    if fingerprint := data.get("fingerprint"):
+        lines.append(f"- Fingerprint: `{fingerprint}`")
+    counts = bullets(data.get("counts") or {})
+    return "\n\n".join(["## Data and licence", "\n".join([*lines, *([counts] if counts else [])])])
+
+
+def _limits(description: Values, metrics: Values) -> str:
+    data = description.get("data") or {}
+    name, size = str(data.get("name", "")).lower(), description["preprocessing"]["image_size"]
+    limits = [text for key, text in _KNOWN_OF_DATA.items() if key in name]
+    seen = f"It looks at {size} × {size} pixels, whatever the size of the photograph"
+    if picture := data.get("picture_size"):
+        seen += f", and learnt from photographs of {picture[0]} × {picture[1]} pixels"
+    limits.append(f"{seen}: finer structures are lost to it.")
+    limits.append(
+        f"It knows {len(description['classes'])} answers and no other. Shown anything else, another disease or no "
+        "lesion at all, it still spreads its probabilities over these."
+    )
+    rare = [
+        f"{DIAGNOSES[code].name} ({entry['lesions']})"
+        for code, entry in (metrics.get("per_class") or {}).items()
+        if entry["lesions"] < SMALLEST_GROUP
+    ]
+    if rare:
+        limits.append(
+            f"Few lesions were there to measure some diagnoses on: {', '.join(rare)}. Read those with care."
+        )
+    limits.append(
+        "It sees one photograph: not the patient, the history, the other lesions or what has changed since last time."
+    )
+    limits.append("The heatmap shows what the answer rests on. It is no outline of the lesion, and no proof.")
+    limits += data.get("limits") or []
+    return "## Limits\n\n" + "\n".join(f"- {text}" for text in limits)
+
+
+def _reproduction(description: Values, metrics: Values) -> str:
+    parts = ["## How to make it again", bullets(description.get("training") or {})]
+    if metrics:
+        data = metrics.get("data", {})
+        parts.append(
+            f"The figures were measured on data of the fingerprint `{data.get('fingerprint', 'not stated')}`, by the "
+            f"weights `{metrics.get('model', {}).get('sha256', 'not stated')}`, with the seed "
+            f"{metrics['bootstrap']['seed']}:"
+        )
+        parts.append(command_block(metrics))
+    return "\n\n".join(part for part in parts if part)
