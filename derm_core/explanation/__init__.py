@@ -1,0 +1,1 @@
+"""What in a picture an answer rests on. Knows networks only as a body and a head."""

@@ -1,0 +1,1 @@
+"""Bundles, their registry, and the predictor that answers with them. Trains nothing."""

@@ -1,0 +1,57 @@
+"""The one rule by which whatever a predictor is given becomes pixels. Leaves the decoding itself to derm_core.images.
+
+A file (its path, its bytes or an open stream) is decoded with `min_side` = the preprocessing's `decoding_side`, so a
+large JPEG is read at a half, a quarter or an eighth of its size, in a fraction of the time. Every answer to a file
+goes through this rule, one at a time or in bulk, with a heatmap or without, so all of them see the same pixels. An
+image that is already decoded is used as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import ExifTags, Image
+
+from derm_core.images import FORMATS, load_image
+
+Picture = Image.Image | str | os.PathLike[str] | bytes | BinaryIO
+"""What a predictor answers: a decoded image, or a file."""
+_LYING = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedPicture:
+    """Pixels, and the size of the picture they stand for.
+
+    Attributes:
+        image: RGB, upright; reduced where the file is a large JPEG.
+        size: (width, height) of the picture itself, upright.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
+def decode(picture: Picture, *, min_side: int) -> DecodedPicture:
+    """Returns the pixels of a picture; raises InvalidImageError for a file that cannot be read."""
+    if isinstance(picture, Image.Image):
+        image = picture if picture.mode == "RGB" else picture.convert("RGB")
+        return DecodedPicture(image, image.size)
+    source = picture if isinstance(picture, str | os.PathLike | bytes) else picture.read()
+    image = load_image(source, min_side=min_side)
+    return DecodedPicture(image, _full_size(source, image))
+
+
+def _full_size(source: str | os.PathLike[str] | bytes, image: Image.Image) -> tuple[int, int]:
+    """(width, height), upright, of a file whose pixels are `image`, perhaps reduced; from the file's header alone."""
+    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
+        width, height = opened.size
+        if image.size in ((width, height), (height, width)):
+            return image.size
+        # Only a JPEG can have been reduced, and its EXIF stands before its pixels.
+        lying = opened.getexif().get(ExifTags.Base.Orientation) in _LYING
+    return (height, width) if lying else (width, height)

@@ -1,0 +1,233 @@
+"""What a model.json says of a model: read, checked and written. Touches no weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from derm_core.data.transforms import Preprocessing
+from derm_core.diagnoses import DIAGNOSES
+from derm_core.errors import BundleError, ConfigError
+from derm_core.models import ARCHITECTURES
+from derm_core.serving.parsing import (
+    parse_interval,
+    parse_known,
+    parse_list,
+    parse_mapping,
+    parse_mapping_or_none,
+    parse_object,
+    parse_positive,
+    parse_share,
+    parse_share_or_none,
+    parse_text,
+    parse_three,
+    parse_whole,
+    wrong,
+)
+from derm_core.serving.quality import QualityLimits
+
+DESCRIPTION_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "model.json", "model.safetensors", "MODEL_CARD.md"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the malignant probability, and what was measured there.
+
+    Attributes:
+        name: such as "sensitivity-0.95".
+        threshold: refer from this malignant probability on.
+        sensitivity, specificity: measured at the threshold, in [0, 1]; None where nothing was measured.
+        sensitivity_ci95, specificity_ci95: ends of the 95% interval over lesions; None where there is none.
+        lesions, photographs: on how many it was measured.
+        measured_on: in words, such as "val split of HAM10000".
+    """
+
+    name: str
+    threshold: float
+    sensitivity: float | None = None
+    specificity: float | None = None
+    sensitivity_ci95: tuple[float, float] | None = None
+    specificity_ci95: tuple[float, float] | None = None
+    lesions: int = 0
+    photographs: int = 0
+    measured_on: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Any) -> OperatingPoint:
+        """Reads one entry of `operating_points`; raises BundleError where it is not as it should be."""
+        values = parse_object(values, "operating_points[]", [field.name for field in fields(cls)])
+        name = parse_text(values, "name")
+        where = f"operating point {name!r}"
+        return cls(
+            name=name,
+            threshold=parse_share(values["threshold"], f"threshold of {where}"),
+            sensitivity=parse_share_or_none(values["sensitivity"], f"sensitivity of {where}"),
+            specificity=parse_share_or_none(values["specificity"], f"specificity of {where}"),
+            sensitivity_ci95=parse_interval(values["sensitivity_ci95"], f"sensitivity_ci95 of {where}"),
+            specificity_ci95=parse_interval(values["specificity_ci95"], f"specificity_ci95 of {where}"),
+            lesions=parse_whole(values["lesions"], f"lesions of {where}"),
+            photographs=parse_whole(values["photographs"], f"photographs of {where}"),
+            measured_on=parse_text(values, "measured_on"),
+        )
+
+
+@dataclass(frozen=True)
+class BundleDescription:
+    """Everything a bundle says of its model; the fields are the keys of model.json.
+
+    Attributes:
+        name, version: of the model, for people.
+        architecture: a name of ARCHITECTURES.
+        task: the task whose classes these are.
+        classes: diagnosis codes in the order of the logits.
+        preprocessing: how pictures become input.
+        temperature: logits are divided by it before the softmax.
+        operating_points, default_operating_point: thresholds, and the name of the one that advice follows.
+        quality: from where on a picture is not answered.
+        reference_statistics: of the training data's features; None where there are none.
+        metrics: what evaluation measured on the test split.
+        data: name, fingerprint, licence and counts of what it was trained on.
+        licence, origin: of the weights.
+        training: recipe, command and commit.
+        weights_sha256: of the weights file; filled in when a bundle is saved.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    task: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    default_operating_point: str
+    quality: QualityLimits = field(default_factory=QualityLimits)
+    reference_statistics: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    origin: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The point that advice follows."""
+        return next(point for point in self.operating_points if point.name == self.default_operating_point)
+
+    @property
+    def malignant(self) -> tuple[bool, ...]:
+        """Whether each class is malignant, in class order."""
+        return tuple(DIAGNOSES[code].malignant for code in self.classes)
+
+    def to_json(self) -> str:
+        """Returns the text of a model.json; raises BundleError where a value is not plain or not finite."""
+        values = asdict(self)
+        values["preprocessing"] = self.preprocessing.to_dict()
+        values["quality"] = self.quality.to_dict()
+        try:
+            return json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        except (TypeError, ValueError) as err:
+            raise BundleError(
+                f"The description of {self.name!r} cannot be written as JSON ({err}). "
+                "Give plain values, and None for what is not a number."
+            ) from err
+
+    @classmethod
+    def from_json(cls, text: str) -> BundleDescription:
+        """Reads a model.json; raises BundleError for one that is newer, incomplete or of wrong types."""
+        try:
+            values = json.loads(text)
+        except ValueError as err:
+            raise BundleError(f"model.json is not JSON ({err}). Copy the bundle again.") from err
+        _check_format(values)
+        values = parse_object(values, "model.json", [field.name for field in fields(cls)])
+        description = cls(
+            name=parse_text(values, "name"),
+            version=parse_text(values, "version"),
+            architecture=parse_known(values["architecture"], "architecture", ARCHITECTURES),
+            task=parse_text(values, "task"),
+            classes=_classes(values["classes"]),
+            preprocessing=_preprocessing(values["preprocessing"]),
+            temperature=parse_positive(values["temperature"], "temperature"),
+            operating_points=tuple(
+                map(OperatingPoint.from_dict, parse_list(values["operating_points"], "operating_points"))
+            ),
+            default_operating_point=parse_text(values, "default_operating_point"),
+            quality=_quality(values["quality"]),
+            reference_statistics=parse_mapping_or_none(
+                values["reference_statistics"], "reference_statistics"
+            ),
+            metrics=parse_mapping(values["metrics"], "metrics"),
+            data=parse_mapping(values["data"], "data"),
+            licence=parse_text(values, "licence"),
+            origin=parse_text(values, "origin"),
+            training=parse_mapping(values["training"], "training"),
+            weights_sha256=parse_text(values, "weights_sha256"),
+        )
+        names = [point.name for point in description.operating_points]
+        if len(set(names)) != len(names) or description.default_operating_point not in names:
+            raise wrong(
+                "default_operating_point", description.default_operating_point, f"one of {names}, each once"
+            )
+        return description
+
+
+def read_description(folder: Path) -> BundleDescription:
+    """Reads the model.json of a bundle's folder; raises BundleError where it is missing or not as it should be."""
+    path = folder / DESCRIPTION_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        reason = err.strerror if isinstance(err, OSError) else "it is not text"
+        raise BundleError(f"{path} cannot be read ({reason}). Name the folder of a model bundle.") from err
+    return BundleDescription.from_json(text)
+
+
+def _check_format(values: Any) -> None:
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise BundleError(
+            f"model.json has the format {version}; this version reads up to {FORMAT_VERSION}. Update the software."
+        )
+    if isinstance(values, dict) and "format_version" in values and version != FORMAT_VERSION:
+        raise wrong("format_version", version, str(FORMAT_VERSION))
+
+
+def _classes(value: Any) -> tuple[str, ...]:
+    codes = parse_list(value, "classes")
+    known = all(isinstance(code, str) and code in DIAGNOSES for code in codes)
+    if not known or len(codes) < 2 or len(set(codes)) != len(codes):
+        raise wrong("classes", codes, f"two or more different codes of {', '.join(DIAGNOSES)}")
+    return tuple(codes)
+
+
+def _preprocessing(value: Any) -> Preprocessing:
+    values = parse_mapping(value, "preprocessing")
+    try:
+        preprocessing = Preprocessing.from_dict(values)
+    except (ConfigError, TypeError) as err:
+        raise _wrong_part("preprocessing", err) from err
+    parse_whole(values["image_size"], "image_size of preprocessing")
+    parse_whole(values["working_side"], "working_side of preprocessing")
+    parse_positive(values["max_aspect"], "max_aspect of preprocessing")
+    parse_three(values["mean"], "mean of preprocessing")
+    for number in parse_three(values["std"], "std of preprocessing"):
+        parse_positive(number, "std of preprocessing")
+    return preprocessing
+
+
+def _quality(value: Any) -> QualityLimits:
+    try:
+        return QualityLimits.from_dict(parse_mapping(value, "quality"))
+    except ConfigError as err:
+        raise _wrong_part("quality", err) from err
+
+
+def _wrong_part(name: str, err: Exception) -> BundleError:
+    return BundleError(f"In model.json, {name} is wrong: {err} Export or copy the bundle again.")

@@ -1,0 +1,255 @@
+"""Named model bundles, their versions, and which version of a name serves. Reads no weights but to check them.
+
+    models/registry.json         the list, changed atomically and under a lock
+    models/<name>/<version>/     a copy of each bundle, never changed again
+
+Versions count 1, 2, 3, ... within a name. A name's first version serves at once; later ones when they are activated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import BinaryIO
+
+from derm_core.errors import BundleError, unknown_name
+from derm_core.serving.description import DESCRIPTION_FILE, WEIGHTS_FILE, read_description
+from derm_core.serving.folders import new_folder, replace_file, sync_folder
+
+BUNDLED = "bundled"
+"""The name of the model that ships with the package; no other may have it."""
+HOME_VARIABLE = "DERM_HOME"
+_REGISTRY_FILE = "registry.json"
+_LOCK_FILE = "registry.lock"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class RegisteredBundle:
+    """One line of the registry.
+
+    Attributes:
+        name, version: what it is called; `name@version` names it alone.
+        serves: whether the bare name means this version.
+        folder: where the copy is, relative to the registry's folder.
+        description_sha256, weights_sha256: of model.json and of the weights file, as registered.
+        registered: UTC time, ISO 8601.
+    """
+
+    name: str
+    version: int
+    serves: bool
+    folder: str
+    description_sha256: str
+    weights_sha256: str
+    registered: str
+
+
+class Registry:
+    """The bundles under one folder. Processes and threads may share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def entries(self) -> tuple[RegisteredBundle, ...]:
+        """Returns all lines, oldest first; raises BundleError where the list cannot be read."""
+        path = self.folder / _REGISTRY_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return tuple(_entry(value) for value in values["bundles"])
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise BundleError(f"{path} cannot be read ({err!r}). Restore it from a backup.") from err
+
+    def register(self, name: str, bundle_folder: Path, *, activate: bool = False) -> RegisteredBundle:
+        """Copies a bundle in under a name, as its next version.
+
+        Args:
+            name: letters, digits, dots, dashes and underscores, 64 at most; not "bundled".
+            bundle_folder: the bundle; it is checked first and not needed afterwards.
+            activate: whether the name means this version from now on. The first version of a name always serves.
+
+        Raises:
+            BundleError: the name cannot be used, or the bundle is incomplete or altered.
+        """
+        _check_name(name)
+        description = read_description(bundle_folder)
+        with self._locked():
+            entries = self.entries()
+            versions = [entry.version for entry in entries if entry.name == name]
+            version = max(versions, default=0) + 1
+            target = self.folder / name / str(version)
+            with new_folder(target) as growing:
+                _copy(bundle_folder, growing)
+                entry = RegisteredBundle(
+                    name=name,
+                    version=version,
+                    serves=activate or not versions,
+                    folder=f"{name}/{version}",
+                    description_sha256=_sha256(growing / DESCRIPTION_FILE),
+                    weights_sha256=_sha256(growing / WEIGHTS_FILE),
+                    registered=datetime.now(UTC).isoformat(timespec="seconds"),
+                )
+                if entry.weights_sha256 != description.weights_sha256:
+                    raise BundleError(
+                        f"The weights in {bundle_folder} are not those that its model.json describes. "
+                        "Export or copy the bundle again."
+                    )
+            self._write(_serving((*entries, entry), entry) if entry.serves else (*entries, entry))
+        return entry
+
+    def activate(self, reference: str) -> RegisteredBundle:
+        """Lets a name mean the version of `name@version` from now on; raises BundleError for one that is unknown."""
+        with self._locked():
+            entry = self._find(reference)
+            self._check_unaltered(entry)
+            self._write(_serving(self.entries(), entry))
+        return replace(entry, serves=True)
+
+    def resolve(self, reference: str) -> Path:
+        """Returns the folder of `name` (the version that serves) or `name@version`.
+
+        Raises:
+            BundleError: no such name or version, or its files are no longer those that were registered.
+        """
+        entry = self._find(reference)
+        self._check_unaltered(entry)
+        return self.folder / entry.folder
+
+    def _find(self, reference: str) -> RegisteredBundle:
+        name, at, version = reference.partition("@")
+        entries = self.entries()
+        of_name = [entry for entry in entries if entry.name == name]
+        if not of_name:
+            raise BundleError(unknown_name("model", name, {BUNDLED, *(entry.name for entry in entries)}))
+        for entry in of_name:
+            if entry.serves if not at else str(entry.version) == version:
+                return entry
+        known = ", ".join(f"{name}@{entry.version}" for entry in of_name)
+        raise BundleError(f"There is no {reference!r}. Registered: {known}.")
+
+    def _check_unaltered(self, entry: RegisteredBundle) -> None:
+        folder = self.folder / entry.folder
+        for file, wanted in (
+            (DESCRIPTION_FILE, entry.description_sha256),
+            (WEIGHTS_FILE, entry.weights_sha256),
+        ):
+            if _sha256(folder / file) != wanted:
+                raise BundleError(
+                    f"{file} of {entry.name}@{entry.version} is not the file that was registered. "
+                    "Register the bundle again from its source."
+                )
+
+    def _write(self, entries: tuple[RegisteredBundle, ...]) -> None:
+        text = json.dumps({"format_version": 1, "bundles": [asdict(entry) for entry in entries]}, indent=2)
+        replace_file(self.folder / _REGISTRY_FILE, f"{text}\n".encode())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keeps other processes and threads from changing the list; the lock ends with the process that holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / _LOCK_FILE, "ab") as stream:
+            give_up = time.monotonic() + _PATIENCE_SECONDS
+            while not _try_lock(stream):
+                if time.monotonic() > give_up:
+                    raise BundleError(
+                        f"Another process holds {stream.name}. Wait for it to end, then try again."
+                    )
+                time.sleep(0.02)
+            try:
+                yield
+            finally:
+                _unlock(stream)
+
+
+def home_folder() -> Path:
+    """Returns the folder that DERM_HOME names; without it, `instance` beside the package."""
+    named = os.environ.get(HOME_VARIABLE)
+    return Path(named).expanduser() if named else Path(__file__).resolve().parents[2] / "instance"
+
+
+def default_registry() -> Registry:
+    """Returns the registry under the home folder."""
+    return Registry(home_folder() / "models")
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(stream: BinaryIO) -> bool:
+        with suppress(OSError):
+            stream.seek(0)
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+            return True
+        return False
+
+    def _unlock(stream: BinaryIO) -> None:
+        stream.seek(0)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _try_lock(stream: BinaryIO) -> bool:
+        with suppress(BlockingIOError):
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def _unlock(stream: BinaryIO) -> None:
+        fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name == BUNDLED:
+        raise BundleError(
+            f"A model cannot be registered as {name!r}. Use up to 64 letters, digits, dots, dashes and underscores, "
+            f"starting with a letter or digit, and not {BUNDLED!r}."
+        )
+
+
+def _entry(value: dict[str, object]) -> RegisteredBundle:
+    entry = RegisteredBundle(**{field.name: value[field.name] for field in fields(RegisteredBundle)})  # type: ignore[arg-type]
+    if not isinstance(entry.version, int) or not _NAME.fullmatch(entry.name):
+        raise ValueError(f"{entry.name}@{entry.version} is no name and version")
+    if entry.folder != f"{entry.name}/{entry.version}":
+        raise ValueError(f"{entry.folder} is not the folder of {entry.name}@{entry.version}")
+    return entry
+
+
+def _serving(entries: tuple[RegisteredBundle, ...], chosen: RegisteredBundle) -> tuple[RegisteredBundle, ...]:
+    """Returns the entries with `chosen` the one that serves among those of its name."""
+    return tuple(
+        replace(entry, serves=entry.version == chosen.version) if entry.name == chosen.name else entry
+        for entry in entries
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    for path in sorted(source.iterdir()):
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)
+            with open(target / path.name, "rb+") as stream:
+                os.fsync(stream.fileno())
+    sync_folder(target)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return file_digest(stream, "sha256").hexdigest()
+    except OSError as err:
+        raise BundleError(
+            f"{path} cannot be read ({err.strerror}). Copy or register the bundle again."
+        ) from err
