@@ -49,7 +49,8 @@ class TrainingConfig:
     `class_weights`: weight of each class in the loss; `balanced` is 1 / frequency, `sqrt` its square root, both scaled
     to a mean of 1 over the pictures. `ema_decay` 0 keeps no moving average of the weights. `clip_norm` 0 clips nothing.
     `batch_size` pictures a step; `warmup_epochs` may be a fraction; `threads` 0 leaves torch's choice; `workers`
-    processes augment beside the training process. A checkpoint is written at least every `checkpoint_seconds`.
+    processes augment beside the training process. `first_image_size` above 0 begins with smaller pictures that grow to
+    `data.image_size` over the first three quarters of the epochs (Tan and Le 2021, arXiv 2104.00298). A checkpoint is written at least every `checkpoint_seconds`.
     """
 
     epochs: int = 20
@@ -61,6 +62,7 @@ class TrainingConfig:
     label_smoothing: float = 0.0
     ema_decay: float = 0.0
     clip_norm: float = 0.0
+    first_image_size: int = 0
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
@@ -124,6 +126,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "training.label_smoothing": (0, 0.99),
     "training.ema_decay": (0, 0.999999),
     "training.clip_norm": (0, math.inf),
+    "training.first_image_size": (0, 1024),
     "training.threads": (0, 1024),
     "training.workers": (0, 1024),
     "training.checkpoint_seconds": (0, math.inf),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from derm_core.data.cache import open_pixels
@@ -28,7 +28,7 @@ from derm_core.training.config import RunConfig
 from derm_core.training.hardware import Hardware, choose_hardware
 from derm_core.training.losses import build_loss
 from derm_core.training.records import RunLog, write_record
-from derm_core.training.run_folder import open_run
+from derm_core.training.run_folder import begin_run, find_checkpoint
 
 _VALIDATION_BATCH = 64
 _STEPS_BETWEEN_LOGS = 20
@@ -136,7 +136,7 @@ def fit(
         limit_by_class(dataset.for_task(task).subset(split), config.data.limit)
         for split in (config.data.train_split, config.data.valid_split)
     ]
-    state = open_run(out, config, dataset, resume=resume)
+    state = find_checkpoint(out, config, dataset, resume=resume)
     hardware = choose_hardware(config.training)
     (train_pixels, train_labels), (valid_pixels, valid_labels) = (
         (_open(subset, config, observer), subset.labels(task)) for subset in subsets
@@ -149,6 +149,7 @@ def fit(
     run = _build_run(config, len(task.classes), len(batches), hardware, weights_dir)
     if state is not None:
         run.restore(state, hardware)
+    begin_run(out, config, dataset)
     log = RunLog(out, after_step=run.step)
     loss_function = build_loss(
         train_labels,
@@ -197,9 +198,12 @@ def train_one_epoch(
     loader = DataLoader(pictures, batch_sampler=batches, num_workers=config.training.workers)
     preprocessing = config.preprocessing
     run.model.train()
+    size = picture_size(config, run.epoch)
     saved = clock = time.monotonic()
     for images, labels in loader:
         inputs = hardware.place(preprocessing.tensor(images.to(hardware.device).permute(0, 2, 3, 1)))
+        if size < preprocessing.image_size:
+            inputs = nn.functional.interpolate(inputs, size=(size, size), mode="bilinear", antialias=True)
         targets = labels.to(hardware.device)
         loss, errors = _train_one_step(run, config, inputs, targets, loss_function, hardware)
         now = time.monotonic()
@@ -286,7 +290,7 @@ def _build_run(
     )
     ema = None
     if settings.ema_decay:
-        ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=True)
+        ema = AveragedModel(model, avg_fn=MovingAverage(settings.ema_decay), use_buffers=True)
     return _Run(model, ema, optimizer, scheduler)
 
 
@@ -295,6 +299,27 @@ def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, A
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def picture_size(config: RunConfig, epoch: int) -> int:
+    """Returns the side in pixels of an epoch's training pictures (epochs from 0): a multiple of 32, or the full size."""
+    full, first = config.data.image_size, config.training.first_image_size or config.data.image_size
+    grown = min(1.0, epoch / max(1.0, 0.75 * config.training.epochs))
+    size = first + (full - first) * grown
+    return full if first >= full or grown == 1.0 else min(full, 32 * round(size / 32))
+
+
+@dataclass(frozen=True)
+class MovingAverage:
+    """Exponential moving average whose memory grows with the number of updates, so that it forgets the random start."""
+
+    decay: float
+
+    def __call__(
+        self, average: torch.Tensor, value: torch.Tensor, updates: torch.Tensor | int
+    ) -> torch.Tensor:
+        decay = min(self.decay, (1 + int(updates)) / (10 + int(updates)))
+        return average.lerp(value, 1 - decay) if average.is_floating_point() else value
 
 
 @dataclass(frozen=True)

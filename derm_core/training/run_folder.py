@@ -22,8 +22,8 @@ CONFIG = "config.toml"
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 
 
-def open_run(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) -> dict[str, Any] | None:
-    """Makes a run folder, or finds where to continue in one.
+def find_checkpoint(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) -> dict[str, Any] | None:
+    """Looks where a run stands that is to be begun or continued in a folder. Writes nothing.
 
     Returns:
         The checkpoint to continue from; None where training begins.
@@ -37,8 +37,6 @@ def open_run(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) ->
     if not (out / CONFIG).exists():
         if out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
             raise ConfigError(f"{out} is not a run folder: it has no {CONFIG}. Name another.")
-        out.mkdir(parents=True, exist_ok=True)
-        _write_config(out, config, dataset)
         return None
     _check_same(out, config, dataset)
     if any((out / name).exists() for name in (LAST, PREVIOUS, BEST)):
@@ -68,7 +66,11 @@ def read_run_config(run: Path) -> tuple[RunConfig, dict[str, Any]]:
     return parse_config(values, name), made
 
 
-def _write_config(out: Path, config: RunConfig, dataset: Dataset) -> None:
+def begin_run(out: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Makes the run folder with its settings as resolved; does nothing where they stand there already."""
+    if (out / CONFIG).exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
     values = config.to_dict() | {
         "made_with": {
             "data_fingerprint": dataset.fingerprint(),
