@@ -50,7 +50,8 @@ class TrainingConfig:
     to a mean of 1 over the pictures. `ema_decay` 0 keeps no moving average of the weights. `clip_norm` 0 clips nothing.
     `batch_size` pictures a step; `warmup_epochs` may be a fraction; `threads` 0 leaves torch's choice; `workers`
     processes augment beside the training process. `first_image_size` above 0 begins with smaller pictures that grow to
-    `data.image_size` over the first three quarters of the epochs (Tan and Le 2021, arXiv 2104.00298). A checkpoint is written at least every `checkpoint_seconds`.
+    `data.image_size` over the first three quarters of the epochs (Tan and Le 2021, arXiv 2104.00298). A checkpoint is
+    written at least every `checkpoint_seconds`.
     """
 
     epochs: int = 20

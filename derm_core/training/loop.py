@@ -302,7 +302,7 @@ def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, A
 
 
 def picture_size(config: RunConfig, epoch: int) -> int:
-    """Returns the side in pixels of an epoch's training pictures (epochs from 0): a multiple of 32, or the full size."""
+    """Returns the side in pixels of training pictures in an epoch (from 0): a multiple of 32, or the full size."""
     full, first = config.data.image_size, config.training.first_image_size or config.data.image_size
     grown = min(1.0, epoch / max(1.0, 0.75 * config.training.epochs))
     size = first + (full - first) * grown
