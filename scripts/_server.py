@@ -20,9 +20,9 @@ def main() -> None:
     host, port = parse_bind(os.environ.get("DERM_BIND") or DEFAULT_BIND)
     host, port = arguments.host or host, port if arguments.port is None else arguments.port
     check_free(host, port)
-    # The one place that decides how many threads one answer may use: half of the cores, so that a second visitor's
-    # answer does not fight with the first. Read by OpenMP when PyTorch is imported, in the process that serves.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, min(8, (os.cpu_count() or 2) // 2))))
+    # The one place that decides how many cores one answer uses here: half of them, so that a second visitor's answer
+    # runs beside the first; small networks gain little from more than four.
+    os.environ.setdefault("DERM_THREADS", str(max(1, min(4, (os.cpu_count() or 2) // 2))))
     prepare()
     if not is_loopback(host) and os.environ.get("DERM_HTTPS", "0") in ("", "0"):
         print(
@@ -119,7 +119,7 @@ def serve_with_gunicorn(host: str, port: int, threads: int) -> None:
 
     options = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        # One process: the model is in memory once, and so are the counts that slow down guessed passwords.
+        # One process: the model is in memory once, and its answers do not compete for the cores unseen.
         "workers": 1,
         "worker_class": "gthread",
         "threads": threads,
