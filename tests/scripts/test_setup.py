@@ -175,6 +175,15 @@ def test_a_mirror_named_to_pip_serves_uv_too(checkout: Checkout) -> None:
     assert "https://mirror.example/simple -m uv" in checkout.asked.read_text()
 
 
+def test_a_folder_of_wheels_named_to_pip_serves_uv_too(checkout: Checkout) -> None:
+    (checkout.path / "python3").write_text(STAND_IN.replace('"$*" >>', '"${UV_FIND_LINKS:-} $*" >>'))
+    checkout.setup(PIP_NO_INDEX="1", PIP_FIND_LINKS="wheels")
+    assert len(checkout.installed) == 2
+    for line in checkout.installed:
+        assert line.startswith("wheels -m uv pip install")
+        assert " --no-index " in line
+
+
 def test_it_needs_no_home_and_no_cache_where_it_may_not_write(checkout: Checkout) -> None:
     (checkout.path / "python3").write_text(STAND_IN.replace('"$*" >>', '"${UV_NO_CACHE:-} $*" >>'))
     assert checkout.setup().returncode == 0
