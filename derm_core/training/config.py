@@ -189,6 +189,31 @@ def parse_config(values: Mapping[str, Any], name: str) -> RunConfig:
     return RunConfig(name=name, **sections)
 
 
+def changed_settings(config: RunConfig) -> list[str]:
+    """Returns the `--set section.key=value` words that make these settings of the recipe they are named after.
+
+    A recipe that does not come with the package counts as an empty one.
+    """
+    recipe = load_recipe(config.name) if config.name in recipe_names() else parse_config({}, config.name)
+    before, words = flat_settings(recipe.to_dict()), []
+    for key, value in flat_settings(config.to_dict()).items():
+        if value != before[key]:
+            words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
+    return words
+
+
+def flat_settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns nested settings under dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= (
+            flat_settings(value, f"{prefix}{key}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{key}": value}
+        )
+    return flat
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")

@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import tomllib
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import tomli_w
 from derm_core.data.table import Dataset
 from derm_core.errors import CheckpointError, ConfigError
 from derm_core.training.checkpoint import BEST, LAST, PREVIOUS, load_last
-from derm_core.training.config import RunConfig, parse_config
+from derm_core.training.config import RunConfig, flat_settings, parse_config
 
 CONFIG = "config.toml"
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
@@ -93,7 +92,7 @@ def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
         raise ConfigError(
             f"{out} was trained on other data than {dataset.folder}. Resume it with the same dataset."
         )
-    old, new = _flat(before.to_dict()), _flat(config.to_dict())
+    old, new = flat_settings(before.to_dict()), flat_settings(config.to_dict())
     changed = [
         f"{key} was {old.get(key)!r} and is now {new[key]!r}" for key in new if new[key] != old.get(key)
     ]
@@ -101,13 +100,6 @@ def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
         raise ConfigError(
             f"{out} was begun with other settings: {'; '.join(changed)}. Resume it with the same ones."
         )
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _git_commit() -> str:

@@ -1,0 +1,1 @@
+"""What stands on top of training and serving: comparing runs and turning one into a bundle."""
