@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from _cli import CommandParser, progress, run_command
+from derm_core.data.table import load_dataset
 from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.errors import ConfigError
 
@@ -46,12 +47,11 @@ GROUP_COLUMNS = {
 def main() -> None:
     arguments = parse_arguments()
     check_writable(arguments.json)
-    # Only now, so that --help does not wait for PyTorch.
-    from derm_core.data.table import load_dataset
+    dataset = load_dataset(arguments.data)
+    # Only now, so that neither --help nor a mistyped path waits for PyTorch.
     from derm_core.serving.evaluation import evaluate_predictor
     from derm_core.serving.predictor import load_predictor
 
-    dataset = load_dataset(arguments.data)
     figures = evaluate_predictor(
         load_predictor(arguments.model, device=arguments.device),
         dataset,

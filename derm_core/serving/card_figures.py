@@ -58,6 +58,12 @@ _PER_GROUP = {
     "balanced_accuracy": "Balanced accuracy",
 }
 _GROUPS = {"sex": "Sex", "age": "Age in years", "site": "Site", "confirmed_by": "Diagnosis confirmed by"}
+_MEMBERS = {
+    "histo": "histopathology",
+    "follow_up": "follow-up",
+    "consensus": "consensus of experts",
+    "confocal": "confocal microscopy",
+}
 
 
 def figures_section(description: Values, metrics: Values) -> str:
@@ -137,10 +143,10 @@ def _natural_frequencies(metrics: Values) -> str:
     spared = metrics.get("specificity_at_operating_point")
     if found is None or spared is None:
         return ""
-    referred, missed = round(100 * found), 100 - round(100 * found)
+    of_malignant, of_benign = round(1000 * found), round(1000 * spared)
     return (
-        f" Of 100 photographs of malignant lesions {referred} are then referred and {missed} missed; of 100 of benign "
-        f"lesions {round(100 * spared)} are spared and {100 - round(100 * spared)} referred without need."
+        f" Of 1000 photographs of malignant lesions {of_malignant} are then referred and {1000 - of_malignant} missed; "
+        f"of 1000 of benign lesions {of_benign} are spared and {1000 - of_benign} referred without need."
     )
 
 
@@ -184,7 +190,7 @@ def subgroups_section(metrics: Values) -> str:
     ]
     for kind, members in groups.items():
         rows = [
-            [cell(name.replace("_", " ")), str(entry["n"]), str(entry["lesions"]), *_group_cells(entry)]
+            [cell(_MEMBERS.get(name, name)), str(entry["n"]), str(entry["lesions"]), *_group_cells(entry)]
             for name, entry in members.items()
         ]
         parts.append(table([_GROUPS.get(kind, kind), "Photographs", "Lesions", *_PER_GROUP.values()], rows))

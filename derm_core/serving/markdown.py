@@ -38,7 +38,7 @@ def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
 
 def cell(value: Any) -> str:
     """Returns text that fits into one cell of a table or one line of a list."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _flat(values: Mapping[str, Any], before: str) -> Iterable[str]:

@@ -21,7 +21,7 @@ from derm_core.serving.markdown import bullets, cell
 
 _KNOWN_OF_DATA = {
     "ham10000": "The photographs of HAM10000 come almost all from two centres, in Austria and in Australia, and show "
-    "mostly light skin. On darker skin, in other places and with other cameras it may do worse than the figures say, "
+    "mostly light skin. On darker skin, in other places and with other cameras it may do worse than the figures say; "
     "by how much is not known here (Tschandl, Rosendahl and Kittler, Sci Data 5:180161, 2018).",
 }
 
@@ -50,6 +50,7 @@ def write_model_card(description: Values) -> str:
 
 
 def _head(description: Values) -> str:
+    digest = description["weights_sha256"]
     return "\n\n".join(
         [
             f"# {cell(description['name'])} {cell(description['version'])}",
@@ -61,7 +62,7 @@ def _head(description: Values) -> str:
                 f"{DIAGNOSES[code].description}"
                 for code in description["classes"]
             ),
-            f"Weights: SHA-256 `{description['weights_sha256']}`.",
+            *([f"Weights: SHA-256 `{digest}`."] if digest else []),
         ]
     )
 
@@ -94,12 +95,15 @@ def _data(description: Values) -> str:
 
 def _limits(description: Values, metrics: Values) -> str:
     data = description.get("data") or {}
-    name, size = str(data.get("name", "")).lower(), description["preprocessing"]["image_size"]
+    name, seen = str(data.get("name", "")).lower(), description["preprocessing"]
     limits = [text for key, text in _KNOWN_OF_DATA.items() if key in name]
-    seen = f"It looks at {size} × {size} pixels, whatever the size of the photograph"
+    shown = (
+        f"Photographs are reduced to {seen['working_side']} pixels along the longer side and shown to the network at "
+        f"{seen['image_size']} × {seen['image_size']}: finer structures are lost to it."
+    )
     if picture := data.get("picture_size"):
-        seen += f", and learnt from photographs of {picture[0]} × {picture[1]} pixels"
-    limits.append(f"{seen}: finer structures are lost to it.")
+        shown += f" It learnt from photographs of {picture[0]} × {picture[1]} pixels."
+    limits.append(shown)
     limits.append(
         f"It knows {len(description['classes'])} answers and no other. Shown anything else, another disease or no "
         "lesion at all, it still spreads its probabilities over these."

@@ -1,0 +1,90 @@
+"""A predictor without a network, and a dataset to ask it about."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from derm_core.data.table import COLUMNS, Dataset, write_dataset
+from derm_core.diagnoses import DIAGNOSES, TASKS
+from derm_core.serving.prediction import Prediction, QualityFlag
+
+HAM7 = TASKS["ham7"].classes
+
+
+@dataclass
+class FakePredictor:
+    """Answers from the file's name alone, the same for the same name; some pictures it finds too dark."""
+
+    task: str = "ham7"
+    classes: tuple[str, ...] = HAM7
+    threshold: float = 0.25
+    asked: list[Path] = field(default_factory=list)
+    batch_sizes: list[int] = field(default_factory=list)
+
+    @property
+    def description(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            task=self.task, classes=self.classes, default_operating_point="sensitivity-0.95"
+        )
+
+    def predict_many(self, images: Iterable[Path], *, batch_size: int = 32) -> Iterator[Prediction]:
+        self.batch_sizes.append(batch_size)
+        for path in images:
+            self.asked.append(path)
+            yield self._prediction(path)
+
+    def _prediction(self, path: Path) -> Prediction:
+        random = np.random.default_rng(zlib.crc32(path.name.encode()))
+        weights = random.exponential(size=len(self.classes))
+        for column, code in enumerate(self.classes):
+            if path.name.startswith(f"{code}-"):
+                weights[column] += 2
+        probabilities = weights / weights.sum()
+        malignant = [DIAGNOSES[code].malignant for code in self.classes]
+        risk = float(probabilities[malignant].sum())
+        dark = path.stem.endswith("7")
+        return Prediction(
+            probabilities=dict(zip(self.classes, probabilities.tolist(), strict=True)),
+            top=self.classes[int(probabilities.argmax())],
+            malignant_probability=risk,
+            operating_point=self.threshold,
+            advice="unsure" if dark else "refer" if risk >= self.threshold else "routine",
+            quality=(QualityFlag("too-dark", "The picture is almost black."),) if dark else (),
+            model_name="fake",
+            model_version="1.0.0",
+            model_sha256="ab" * 32,
+            seconds=0.01,
+        )
+
+
+def make_dataset(folder: Path, codes: Iterable[str] = HAM7, *, of_each: int = 12) -> Dataset:
+    """Writes a dataset of `of_each` tiny pictures a diagnosis, two photographs a lesion; two thirds are "test"."""
+    rows = []
+    for code in codes:
+        for number in range(of_each):
+            lesion = number // 2
+            rows.append(
+                {
+                    "image": f"{code}-{number:02d}.png",
+                    "diagnosis": code,
+                    "lesion_id": f"{code}-{lesion}",
+                    "age": 5.0 * number if number else np.nan,
+                    "sex": ("male", "female")[lesion % 2],
+                    "site": "back" if lesion % 3 else "",
+                    "confirmed_by": "histo",
+                    "split": "train" if lesion % 3 == 0 else "test",
+                }
+            )
+    stream = io.BytesIO()
+    Image.new("RGB", (120, 100), (200, 150, 130)).save(stream, "PNG")
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return write_dataset(folder, table, [stream.getvalue()] * len(rows))

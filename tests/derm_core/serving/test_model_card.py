@@ -1,0 +1,228 @@
+"""The model card says what the description says, and types in no figure of its own."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from derm_core.diagnoses import DIAGNOSES, NOTICE
+from derm_core.serving.evaluation import evaluate_predictor
+from derm_core.serving.markdown import bullets, cell, interval, number, table, with_interval
+from derm_core.serving.model_card import write_model_card
+from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset
+
+COMMAND = "scripts/evaluate.py --model bundled --data ham10000 --split test"
+
+
+@pytest.fixture(scope="module")
+def description(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    dataset = make_dataset(tmp_path_factory.mktemp("card") / "ham10000", of_each=60)
+    metrics = evaluate_predictor(FakePredictor(), dataset, bootstrap=50) | {"command": COMMAND}
+    return {
+        "format_version": 1,
+        "name": "ham7-mobilenet_v2",
+        "version": "1.0.0",
+        "architecture": "mobilenet_v2",
+        "task": "ham7",
+        "classes": list(HAM7),
+        "preprocessing": {"image_size": 192, "working_side": 200},
+        "temperature": 1.234,
+        "operating_points": [
+            {
+                "name": "sensitivity-0.95",
+                "threshold": 0.1234,
+                "sensitivity": 0.953,
+                "specificity": 0.701,
+                "sensitivity_ci95": [0.921, 0.981],
+                "specificity_ci95": [0.671, 0.733],
+                "lesions": 1111,
+                "photographs": 1357,
+                "measured_on": "val split of HAM10000",
+            }
+        ],
+        "default_operating_point": "sensitivity-0.95",
+        "metrics": metrics,
+        "data": {
+            "name": "HAM10000",
+            "fingerprint": dataset.fingerprint(),
+            "licence": "CC BY-NC 4.0",
+            "counts": {"train": {"photographs": 4812, "lesions": 3579}},
+            "picture_size": [200, 150],
+        },
+        "licence": "CC BY-NC 4.0",
+        "origin": "ImageNet weights of torchvision",
+        "training": {
+            "recipe": "ham7-mobilenet_v2",
+            "command": "scripts/train.py ham7-mobilenet_v2",
+            "commit": "abc",
+        },
+        "weights_sha256": "cd" * 32,
+    }
+
+
+def without_metrics(description: dict) -> dict:
+    return description | {"metrics": {}}
+
+
+def test_it_has_every_section(description: dict) -> None:
+    titles = re.findall(r"^#+ (.*)$", write_model_card(description), flags=re.MULTILINE)
+    assert titles == [
+        "ham7-mobilenet_v2 1.0.0",
+        "What it is for",
+        "How good it is",
+        "When it advises to refer",
+        "Each diagnosis",
+        "Groups of patients and photographs",
+        "Calibration",
+        "Data and licence",
+        "Limits",
+        "How to make it again",
+    ]
+
+
+def test_it_bears_the_notice_and_names_every_diagnosis_in_full(description: dict) -> None:
+    card = write_model_card(description)
+    assert f"**{NOTICE}**" in card
+    for code in HAM7:
+        assert f"**{DIAGNOSES[code].name}** (`{code}`" in card
+
+
+def test_figures_stand_with_their_intervals_and_the_command_that_made_them(description: dict) -> None:
+    card, metrics = write_model_card(description), description["metrics"]
+    low, high = metrics["ci95"]["malignant_auc"]
+    assert f"| AUC for malignancy | {metrics['malignant_auc']:.3f} | {low:.3f} to {high:.3f} |" in card
+    mel = metrics["per_class"]["mel"]
+    low, high = mel["ci95"]["auc"]
+    assert f"{mel['auc']:.3f} ({low:.3f} to {high:.3f})" in card
+    assert card.count(f"```\n{COMMAND}\n```") == 2
+
+
+def test_operating_points_say_what_is_found_and_what_is_missed(description: dict) -> None:
+    card = write_model_card(description)
+    assert "at least 0.123 (operating point `sensitivity-0.95`)" in card
+    assert "| 0.953 (0.921 to 0.981) | 0.701 (0.671 to 0.733) | 1357 | 1111 | val split of HAM10000 |" in card
+    found = round(1000 * description["metrics"]["sensitivity_at_operating_point"])
+    spared = round(1000 * description["metrics"]["specificity_at_operating_point"])
+    assert f"malignant lesions {found} are then referred and {1000 - found} missed" in card
+    assert f"benign lesions {spared} are spared and {1000 - spared} referred without need" in card
+
+
+def test_data_licence_and_limits_come_from_the_description(description: dict) -> None:
+    card = write_model_card(description)
+    for text in (
+        "Licence of the data: CC BY-NC 4.0",
+        "- train, photographs: 4812",
+        "mostly light skin",
+        "photographs of 200 × 150 pixels",
+        "at 192 × 192",
+        "knows 7 answers and no other",
+        description["data"]["fingerprint"],
+        "cd" * 32,
+        "- commit: abc",
+    ):
+        assert text in card
+
+
+def test_limits_of_ham10000_are_not_said_of_other_data(description: dict) -> None:
+    other = description | {"data": {"name": "a clinic's own", "limits": ["Only hands were photographed."]}}
+    card = write_model_card(other)
+    assert "mostly light skin" not in card
+    assert "- Only hands were photographed." in card
+
+
+def test_every_figure_changes_with_the_description(description: dict) -> None:
+    """No number is typed in: where every measured one is raised, no cell with a number stays as it was."""
+    changed = copy.deepcopy(description)
+    changed["metrics"] = raised(changed["metrics"])
+    changed["operating_points"] = raised(changed["operating_points"])
+    before, after = (cells(write_model_card(given)) for given in (description, changed))
+    numbers = [(old, new) for old, new in zip(before, after, strict=True) if re.match(r"\d", old)]
+    assert len(numbers) > 150
+    assert [old for old, new in numbers if old == new] == []
+
+
+def cells(card: str) -> list[str]:
+    """Returns the cells of all tables, without the first column, which names the row."""
+    lines = [line for line in card.splitlines() if line.startswith("| ") and "interval" not in line]
+    return [cell.strip() for line in lines for cell in line.split("|")[2:-1]]
+
+
+def raised(values: object) -> object:
+    if isinstance(values, dict):
+        return {key: raised(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [raised(value) for value in values]
+    return values + 1 if isinstance(values, int | float) else values
+
+
+def test_lesions_apart_from_training_are_claimed_only_where_the_data_is_the_same(description: dict) -> None:
+    claim = "no lesion of this split was trained or tuned on"
+    assert claim in write_model_card(description)
+    assert claim not in write_model_card(description | {"data": {"name": "HAM10000", "fingerprint": "other"}})
+    assert claim not in write_model_card(description | {"data": {"name": "HAM10000"}})
+    train = description["metrics"] | {"data": description["metrics"]["data"] | {"split": "train"}}
+    assert claim not in write_model_card(description | {"metrics": train})
+
+
+def test_a_model_that_was_not_measured_says_so(description: dict) -> None:
+    card = write_model_card(without_metrics(description))
+    assert "Nothing has been measured yet." in card
+    assert "Each diagnosis" not in card
+    assert "None" not in card
+
+
+def test_a_description_without_the_optional_parts_is_enough(description: dict) -> None:
+    bare = without_metrics(description) | {
+        "data": {},
+        "licence": "",
+        "origin": "",
+        "training": {},
+        "weights_sha256": "",
+    }
+    card = write_model_card(bare)
+    assert "Licence of the weights: not stated" in card
+    assert "SHA-256" not in card
+
+
+def test_rare_diagnoses_are_warned_of(description: dict, tmp_path: Path) -> None:
+    few = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "few"), bootstrap=20)
+    assert "Few lesions were there to measure some diagnoses on: Actinic keratosis (4)" in write_model_card(
+        description | {"metrics": few}
+    )
+    assert "Few lesions" not in write_model_card(description)
+
+
+def test_a_model_measured_on_malignancy_alone_has_no_figures_over_classes(
+    description: dict, tmp_path: Path
+) -> None:
+    dataset = make_dataset(tmp_path / "two", ("benign", "malignant"), of_each=36)
+    card = write_model_card(
+        description | {"metrics": evaluate_predictor(FakePredictor(), dataset, bootstrap=20)}
+    )
+    assert "benign or malignant and no more" in card
+    assert "Each diagnosis" not in card
+    assert "None" not in card
+
+
+def test_it_is_the_same_after_a_round_through_json(description: dict) -> None:
+    assert write_model_card(json.loads(json.dumps(description))) == write_model_card(description)
+
+
+def test_tables_are_whole(description: dict) -> None:
+    blocks = re.findall(r"(?:^\|.*\|$\n?)+", write_model_card(description), flags=re.MULTILINE)
+    assert len(blocks) == 9
+    for block in blocks:
+        assert len({line.count("|") for line in block.strip().splitlines()}) == 1
+
+
+def test_markdown_by_hand() -> None:
+    assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+    assert bullets({"a_b": 1, "c": {"d": "e"}, "f": None}) == "- a b: 1\n- c, d: e"
+    assert [number(None), number(0.0), number(0.00012), number(0.5)] == ["–", "0.000", "0.00012", "0.500"]
+    assert interval([0.1, 0.25]) == "0.100 to 0.250"
+    assert with_interval(0.2, None) == "0.200"
+    assert cell("a|b\n <c>") == "a\\|b &lt;c>"

@@ -1,0 +1,230 @@
+"""scripts/evaluate.py: figures for people and for programs, and one clear line for wrong input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import evaluate
+import pytest
+import torch
+
+import derm_core.serving.predictor
+from derm_core.data.transforms import Preprocessing
+from derm_core.errors import BundleError, ConfigError, DatasetError
+from derm_core.evaluation.metrics import KEYS
+from derm_core.models import build_model
+from derm_core.serving.bundle import save_bundle
+from derm_core.serving.description import BundleDescription, OperatingPoint
+from derm_core.serving.prediction import Prediction
+from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset
+
+SCRIPT = Path(evaluate.__file__)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Puts a predictor without a network in the place of the real one; tells what was asked for."""
+    asked = SimpleNamespace(model=None, device=None, predictor=FakePredictor())
+
+    def load(model: str, *, device: str | None = None) -> FakePredictor:
+        asked.model, asked.device = model, device
+        return asked.predictor
+
+    monkeypatch.setattr(derm_core.serving.predictor, "load_predictor", load)
+    return asked
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, arguments), "--bootstrap", "20"])
+    evaluate.main()
+
+
+def run_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_people_read_every_figure_with_its_interval(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    run(monkeypatch, "--model", "bundled", "--data", tmp_path / "data", "--json", tmp_path / "out.json")
+    shown = capsys.readouterr().out
+    figures = json.loads((tmp_path / "out.json").read_text())
+    low, high = figures["ci95"]["malignant_auc"]
+    (line,) = [line for line in shown.splitlines() if line.startswith("AUC for malignancy")]
+    assert line.split() == [
+        "AUC",
+        "for",
+        "malignancy",
+        f"{figures['malignant_auc']:.3f}",
+        f"{low:.3f}-{high:.3f}",
+    ]
+    assert "Melanocytic naevus" in shown
+    assert "56 photographs of 28 lesions" in shown
+    assert "too few to measure" in shown
+    assert asked.model == "bundled"
+
+
+def test_the_json_has_every_documented_key_and_no_nan(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    run(monkeypatch, "--model", "bundled", "--data", tmp_path / "data", "--json", "-")
+    printed = capsys.readouterr().out
+
+    def refuse(name: str) -> None:
+        pytest.fail(f"{name} is not JSON")
+
+    figures = json.loads(printed, parse_constant=refuse)
+    assert set(figures) == {*KEYS, "scope", "left_out", "advice", "model", "data", "command"}
+    assert figures["command"] == "scripts/evaluate.py --model bundled --data data --split test --bootstrap 20"
+
+
+def test_the_same_command_gives_the_same_file(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    for name in ("one.json", "two.json"):
+        run(
+            monkeypatch, "--model", "m", "--data", tmp_path / "data", "--json", tmp_path / name, "--seed", "3"
+        )
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "one.json", "two.json"]
+
+
+def test_options_reach_the_predictor(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    options = ["--split", "train", "--batch-size", "3", "--device", "cpu"]
+    run(monkeypatch, "--model", "m", "--data", tmp_path / "data", *options)
+    assert asked.device == "cpu"
+    assert asked.predictor.batch_sizes == [3]
+    assert len(asked.predictor.asked) == 28
+
+
+def test_a_dataset_of_another_task_is_measured_on_malignancy_and_says_so(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data", ("benign", "malignant"))
+    run(monkeypatch, "--model", "m", "--data", tmp_path / "data")
+    shown = capsys.readouterr().out
+    assert "only the risk of malignancy is measured" in shown
+    assert "AUC for malignancy" in shown
+    assert "balanced accuracy" not in shown
+
+
+def test_photographs_left_out_are_counted_aloud(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    asked.predictor = FakePredictor(task="nv-bkl-mel", classes=("bkl", "mel", "nv"))
+    run(monkeypatch, "--model", "m", "--data", tmp_path / "data")
+    assert "32 photographs of diagnoses outside the task were left out." in capsys.readouterr().out
+
+
+def test_an_unknown_split_lists_those_there_are(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    with pytest.raises(DatasetError, match=r"'val'.*test, train"):
+        run(monkeypatch, "--model", "m", "--data", tmp_path / "data", "--split", "val")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    for target in (tmp_path / "nowhere" / "out.json", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be written"):
+            run(monkeypatch, "--model", "m", "--data", tmp_path / "data", "--json", target)
+    assert asked.model is None
+
+
+def test_folders_are_noted_by_their_last_name_alone(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    run(monkeypatch, "--model", tmp_path / "mine", "--data", tmp_path / "data", "--json", "-")
+    printed = capsys.readouterr().out
+    assert str(tmp_path) not in printed
+    assert "--model mine --data data" in printed
+
+
+def test_wrong_input_is_one_line_and_status_2(tmp_path: Path) -> None:
+    ended = run_process("--model", "bundled", "--data", tmp_path / "nothing")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_wrong_arguments_are_status_2_and_help_is_0() -> None:
+    assert run_process("--model", "bundled").returncode == 2
+    assert run_process("--model", "m", "--data", "d", "--batch-size", "0").returncode == 2
+    shown = run_process("--help")
+    assert shown.returncode == 0
+    for option in ("--model", "--data", "--split", "--json", "--batch-size", "--device"):
+        assert option in shown.stdout
+
+
+def make_bundle(folder: Path) -> None:
+    torch.manual_seed(0)
+    model = build_model("mobilenet_v2", len(HAM7))
+    point = OperatingPoint(name="sensitivity-0.95", threshold=0.4, measured_on="nothing")
+    description = BundleDescription(
+        name="untrained",
+        version="0.0.1",
+        architecture="mobilenet_v2",
+        task="ham7",
+        classes=HAM7,
+        preprocessing=Preprocessing(image_size=64, working_side=64),
+        temperature=1.0,
+        operating_points=(point,),
+        default_operating_point=point.name,
+    )
+    save_bundle(folder, model_state=model.state_dict(), description=description)
+
+
+def test_a_real_bundle_is_measured_with_the_answers_that_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data", of_each=3)
+    make_bundle(tmp_path / "bundle")
+    options = ["--split", "all", "--device", "cpu", "--json", tmp_path / "out.json"]
+    run(monkeypatch, "--model", tmp_path / "bundle", "--data", tmp_path / "data", *options)
+    figures = json.loads((tmp_path / "out.json").read_text())
+    predictor = derm_core.serving.predictor.load_predictor(tmp_path / "bundle", device="cpu")
+    # All pictures are alike, so every answer is that of the first.
+    answer: Prediction = predictor.predict(tmp_path / "data" / "images" / "nv-00.png")
+    answered = [sum(column) for column in zip(*figures["confusion_matrix"], strict=True)]
+    assert answered[HAM7.index(answer.top)] == figures["n"] == 21
+    assert figures["advice"][answer.advice] == 21
+    assert figures["model"]["name"] == "untrained"
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_dataset(tmp_path / "data", of_each=3)
+    with pytest.raises(BundleError, match="nobody"):
+        run(monkeypatch, "--model", tmp_path / "nobody", "--data", tmp_path / "data")
