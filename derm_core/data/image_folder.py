@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -182,7 +183,9 @@ def _safe_names(pictures: list[SourceFile], depth: int) -> dict[SourceFile, str]
 
 def _safe(name: str) -> str:
     """Returns a name that every file system takes: ASCII letters, digits, '.', '_' and '-', not too long."""
-    path = PurePosixPath(re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") or "picture")
+    # Decomposed, so that an umlaut gives the same name however the file system writes it.
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", name) if not unicodedata.combining(mark))
+    path = PurePosixPath(re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip("._-") or "picture")
     stem, suffix = path.stem[:_LONGEST_NAME], path.suffix.lower()
     return f"_{stem}{suffix}" if _RESERVED.match(stem) else f"{stem}{suffix}"
 

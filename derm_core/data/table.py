@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -165,10 +166,10 @@ def write_dataset(
             (growing / PROVENANCE_NAME).write_text(text, encoding="utf-8", newline="\n")
         # mkdtemp makes it private; a dataset is as readable as any other new folder.
         growing.chmod((growing / IMAGES_NAME).stat().st_mode)
-        if hasattr(os, "sync"):
-            os.sync()
+        _sync([*growing.rglob("*"), growing])
         check_free(out)
         growing.rename(out)
+        _sync([out.parent])
     except BaseException:
         shutil.rmtree(growing, ignore_errors=True)
         raise
@@ -193,6 +194,23 @@ def _write_pictures(folder: Path, names: list[str], pictures: Iterable[bytes]) -
         written += 1
     if written < len(names):
         raise DatasetError(f"There are {written} pictures for the {len(names)} rows of the table.")
+
+
+def _sync(paths: list[Path]) -> None:
+    """Returns when all that was written to the files and folders is on the disk, where the system can tell."""
+    if os.name != "posix":
+        return
+    # Each one waits for the disk; many that wait together wait about as long as one.
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(_sync_one, paths))
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
