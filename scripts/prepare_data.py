@@ -7,7 +7,6 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +51,15 @@ def parse_arguments() -> argparse.Namespace:
     parser = CommandParser(description=__doc__)
     sources = parser.add_subparsers(dest="source", metavar="ham10000|folder", required=True)
     ham10000 = sources.add_parser(
-        "ham10000", help="HAM10000 as it is published", description=read_help(read_ham10000)
+        "ham10000",
+        help="HAM10000 as it is published",
+        description="Reads HAM10000: its table, and its pictures in the zips of the archive or unpacked.",
     )
-    folder = sources.add_parser("folder", help="one folder a class", description=read_help(read_image_folder))
+    folder = sources.add_parser(
+        "folder",
+        help="one folder of pictures a class",
+        description="Reads pictures that are sorted into one folder a class, with or without train, val and test above.",
+    )
     for command in (ham10000, folder):
         command.add_argument(
             "src", metavar="SRC", type=Path, help="the folder or zip archive with the pictures"
@@ -94,10 +99,6 @@ def parse_arguments() -> argparse.Namespace:
     folder.add_argument("--name", default="", help="what the dataset is called (default: the name of SRC)")
     folder.add_argument("--licence", default="", help="under which its pictures may be used")
     return parser.parse_args()
-
-
-def read_help(reader: Callable[..., Source]) -> str:
-    return (reader.__doc__ or "").partition("\n")[0]
 
 
 def read_source(arguments: argparse.Namespace) -> Source:
