@@ -58,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
     folder = sources.add_parser(
         "folder",
         help="one folder of pictures a class",
-        description="Reads pictures that are sorted into one folder a class, with or without train, val and test above.",
+        description="Reads pictures sorted into one folder a class, with or without train, val and test above.",
     )
     for command in (ham10000, folder):
         command.add_argument(
