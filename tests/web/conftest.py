@@ -1,0 +1,146 @@
+"""The website on a database and a folder of its own, a fake predictor, and people who use it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from tests.web.fakes import FakePredictor, picture
+from web import create_app
+from web.answering import store
+from web.database import db, upgrade_database
+from web.models import Prediction
+
+PASSWORD = "correct horse battery"
+CHEAP_ARGON2 = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
+
+
+class Person:
+    """Somebody with a browser: sends forms with the token of the page they stand on."""
+
+    def __init__(self, app: Flask, email: str = "mira@clinic.org", name: str = "Dr Mira Aydin") -> None:
+        self.app, self.email, self.name = app, email, name
+        self.client: FlaskClient = app.test_client()
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.client.get(path, **options)
+
+    def token(self, path: str = "/about") -> str:
+        """The CSRF token of this session; /about has a form once somebody is signed in, /login before."""
+        for page in (path, "/login", "/new"):
+            found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.get(page).text)
+            if found:
+                return found[1]
+        raise AssertionError("no page has a token")
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
+        return self.client.post(path, data={"csrf_token": self.token(), **(data or {})}, **options)
+
+    def register(self, password: str = PASSWORD) -> TestResponse:
+        return self.post("/register", {"name": self.name, "email": self.email, "password": password})
+
+    def login(self, password: str = PASSWORD, **options: Any) -> TestResponse:
+        return self.post("/login", {"email": self.email, "password": password}, **options)
+
+    def logout(self) -> TestResponse:
+        return self.post("/logout")
+
+    def upload(
+        self, content: bytes | None = None, *, name: str = "IMG_0001.jpg", field: str = "picture", note: str = ""
+    ) -> TestResponse:
+        stream = io.BytesIO(picture() if content is None else content)
+        return self.post("/new", {field: (stream, name), "note": note}, content_type="multipart/form-data")
+
+    def answered(self, content: bytes | None = None, *, note: str = "") -> str:
+        """Uploads a picture and returns the key of its answer."""
+        response = self.upload(content, note=note)
+        assert response.status_code == 303, response.text
+        return response.location.rpartition("/")[2]
+
+
+@pytest.fixture
+def predictor() -> FakePredictor:
+    return FakePredictor()
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, predictor: FakePredictor) -> Iterator[Callable[..., Flask]]:
+    """Makes apps on one home folder; closes their connections afterwards."""
+    made: list[Flask] = []
+
+    def make(**config: Any) -> Flask:
+        app = create_app({"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **config}, predictor)
+        upgrade_database(app)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def visitor(app: Flask) -> Person:
+    """Somebody who is not signed in."""
+    return Person(app)
+
+
+@pytest.fixture
+def mira(app: Flask) -> Person:
+    """A signed-in user."""
+    person = Person(app)
+    assert person.register().status_code == 302
+    return person
+
+
+@pytest.fixture
+def stranger(app: Flask) -> Person:
+    """Another signed-in user."""
+    person = Person(app, "other@clinic.org", "Olu Other")
+    assert person.register().status_code == 302
+    return person
+
+
+class Kept:
+    """What is on the disk and in the tables."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+
+    def rows(self) -> int:
+        with self.app.app_context():
+            return db.session.scalar(select(func.count()).select_from(Prediction)) or 0
+
+    def files(self) -> list[Path]:
+        with self.app.app_context():
+            return sorted(path for path in store().root.rglob("*") if path.is_file())
+
+    def row(self, key: str) -> Prediction:
+        with self.app.app_context():
+            return db.session.scalars(select(Prediction).where(Prediction.key == key)).one()
+
+    def file(self, key: str, name: str) -> Path:
+        with self.app.app_context():
+            return store().path(key, name)
+
+
+@pytest.fixture
+def kept(app: Flask) -> Kept:
+    return Kept(app)

@@ -1,0 +1,86 @@
+"""A predictor that answers without a network, and pictures to send it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from derm_core import DIAGNOSES, Explanations, Prediction, QualityFlag, load_image
+
+REFER = {"akiec": 0.02, "bcc": 0.03, "bkl": 0.1, "df": 0.004, "mel": 0.62, "nv": 0.223, "vasc": 0.003}
+ROUTINE = {"akiec": 0.01, "bcc": 0.01, "bkl": 0.06, "df": 0.002, "mel": 0.013, "nv": 0.9, "vasc": 0.005}
+DARK = QualityFlag("too-dark", "The picture is almost black: take it again in more light.")
+
+
+@dataclass(frozen=True)
+class MeasuredPoint:
+    """Looks like the operating point of a bundle's description."""
+
+    name: str = "sensitivity-0.95"
+    threshold: float = 0.18
+    sensitivity: float | None = 0.953
+    specificity: float | None = 0.78
+    sensitivity_ci95: tuple[float, float] | None = (0.92, 0.97)
+    specificity_ci95: tuple[float, float] | None = (0.76, 0.8)
+    lesions: int = 1119
+    photographs: int = 1500
+    measured_on: str = "val split of HAM10000"
+
+
+@dataclass
+class FakePredictor:
+    """Gives the probabilities it was told, whatever the picture; its heatmaps are round spots, elsewhere for each class."""
+
+    probabilities: dict[str, float] = field(default_factory=lambda: dict(REFER))
+    quality: tuple[QualityFlag, ...] = ()
+    point: MeasuredPoint = field(default_factory=MeasuredPoint)
+    seen: list[bytes] = field(default_factory=list)
+
+    @property
+    def description(self) -> Any:
+        return SimpleNamespace(operating_point=self.point)
+
+    def explain_all(self, image: bytes, *, max_side: int | None = None) -> Explanations:
+        self.seen.append(image)
+        width, height = load_image(image).size
+        scale = min(1.0, (max_side or max(width, height)) / max(width, height))
+        size = max(1, round(height * scale)), max(1, round(width * scale))
+        heatmaps = {code: _spot(size, number) for number, code in enumerate(self.probabilities)}
+        malignant = sum(share for code, share in self.probabilities.items() if DIAGNOSES[code].malignant)
+        return Explanations(
+            Prediction(
+                probabilities=dict(self.probabilities),
+                top=max(self.probabilities, key=self.probabilities.__getitem__),
+                malignant_probability=malignant,
+                operating_point=self.point.threshold,
+                advice="unsure" if self.quality else "refer" if malignant >= self.point.threshold else "routine",
+                quality=self.quality,
+                model_name="fake-network",
+                model_version="3",
+                model_sha256="9f3c71e2" * 8,
+                seconds=0.081,
+            ),
+            heatmaps,
+        )
+
+
+def _spot(size: tuple[int, int], number: int) -> np.ndarray:
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    down, across = rows / size[0] - 0.4 - 0.02 * number, columns / size[1] - 0.25 - 0.08 * number
+    return np.exp(-(down**2 + across**2) / 0.03).astype(np.float32)
+
+
+def picture(width: int = 160, height: int = 120, *, form: str = "JPEG", **options: Any) -> bytes:
+    """A file of a brown spot on skin; the upper left corner is blue, so that its orientation can be told."""
+    rows, columns = np.mgrid[:height, :width]
+    spot = (rows / height - 0.5) ** 2 + (columns / width - 0.5) ** 2 < 0.06
+    pixels = np.where(spot[..., None], (110, 66, 50), (224, 180, 160)).astype(np.uint8)
+    pixels[: height // 4, : width // 4] = (20, 40, 230)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, form, **options)
+    return buffer.getvalue()

@@ -1,0 +1,92 @@
+"""Pages for what goes wrong, in the words of somebody who wants to help. Catches nothing silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from web.inference import ModelUnavailableError
+
+_DRAINED_BYTES = 256_000_000
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What an error page says: what happened, and what to do."""
+
+    title: str
+    text: str
+
+
+TROUBLES = {
+    400: Trouble("That did not arrive as it should", "Something in the request was missing or garbled. Go back and try again."),
+    403: Trouble("This is not open to you", "You are signed in, but this page belongs to somebody else's work."),
+    404: Trouble("There is nothing here", "It may have been deleted, or the address is mistyped."),
+    405: Trouble("That cannot be done here", "Go back and use the buttons on the page."),
+    413: Trouble(
+        "The picture is too large to send",
+        "It has more than {megabytes} MB. Save it as JPEG, or at half the size, and send it again. Nothing was stored.",
+    ),
+    429: Trouble("Too many attempts", "Wait a few minutes, then try again."),
+    500: Trouble("Something broke on our side", "Your picture was not stored. Try again; if it happens twice, tell whoever runs this server."),
+    503: Trouble(
+        "The model is not available",
+        "The server runs, but its model could not be loaded, so no picture can be answered. Tell whoever runs this server.",
+    ),
+}
+FORM_EXPIRED = Trouble(
+    "The form had expired",
+    "You were signed out meanwhile, or the page was open for very long. Go back, reload it and send it again.",
+)
+
+
+def init_errors(app: Flask) -> None:
+    """Gives every error its page."""
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ModelUnavailableError, _model_unavailable)
+
+
+def _csrf_error(error: CSRFError) -> ResponseReturnValue:
+    return _page(400, FORM_EXPIRED)
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if status < 400:
+        return error.get_response()
+    if status == 413:
+        _drain_request()
+    family = 500 if status >= 500 else 400
+    response = make_response(_page(status, TROUBLES.get(status, TROUBLES[family])))
+    for name in ("Allow", "Retry-After"):
+        if name in (sent := error.get_response().headers):
+            response.headers[name] = sent[name]
+    return response
+
+
+def _model_unavailable(error: ModelUnavailableError) -> ResponseReturnValue:
+    response = make_response(_page(503, TROUBLES[503]))
+    response.headers["Retry-After"] = "60"
+    return response
+
+
+def _page(status: int, trouble: Trouble) -> ResponseReturnValue:
+    megabytes = current_app.config["MAX_CONTENT_LENGTH"] // 1_000_000
+    text = trouble.text.format(megabytes=megabytes)
+    # After a fault of the server the database may not answer: such a page asks it for nothing.
+    page = render_template("error.html", status=status, title=trouble.title, text=text, plain=status >= 500)
+    return page, status
+
+
+def _drain_request() -> None:
+    """Reads an upload that was refused to its end: a browser that cannot finish sending never shows the page."""
+    left = min(request.content_length or 0, _DRAINED_BYTES)
+    stream = request.environ["wsgi.input"]
+    while left > 0 and (chunk := stream.read(min(left, _CHUNK_BYTES))):
+        left -= len(chunk)

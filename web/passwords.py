@@ -1,0 +1,82 @@
+"""Passwords: what is accepted, and hashing with argon2id. Knows no user and no database."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cached_property
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask import Flask, current_app
+
+from web.common_passwords import COMMON_PASSWORDS, COMMON_WORDS
+
+SHORTEST, LONGEST = 10, 128
+_LOOKALIKES = str.maketrans("013457@$!", "oieastasi")
+
+
+class Passwords:
+    """Hashes and checks passwords with one set of cost parameters."""
+
+    def __init__(self, **cost: int) -> None:
+        self._hasher = PasswordHasher(**cost)
+
+    def hash(self, password: str) -> str:
+        """Returns the argon2id hash, parameters and salt included."""
+        return self._hasher.hash(_normalised(password))
+
+    def verify(self, kept: str | None, password: str) -> bool:
+        """Says whether the password is the one that was hashed.
+
+        Of an account that does not exist (`kept` is None) the answer is no, after the same work.
+        """
+        try:
+            self._hasher.verify(self._nobody if kept is None else kept, _normalised(password))
+        except (VerificationError, InvalidHashError):
+            return False
+        return kept is not None
+
+    def needs_rehash(self, kept: str) -> bool:
+        """Says whether the hash was made with other cost parameters than today's."""
+        return self._hasher.check_needs_rehash(kept)
+
+    @cached_property
+    def _nobody(self) -> str:
+        return self._hasher.hash("no account has this password")
+
+
+def init_passwords(app: Flask) -> None:
+    """Gives the app its hasher."""
+    app.extensions["passwords"] = Passwords(**app.config["ARGON2"])
+
+
+def passwords() -> Passwords:
+    """Returns the app's hasher."""
+    return current_app.extensions["passwords"]
+
+
+def password_fault(password: str, *personal: str) -> str | None:
+    """Returns why a new password is refused, in one sentence, or None.
+
+    Args:
+        password: as typed.
+        personal: the user's e-mail address and name, which make poor passwords.
+    """
+    if len(password) < SHORTEST:
+        return f"Use at least {SHORTEST} characters. A few words with spaces between them are easy to keep in mind."
+    if len(password) > LONGEST:
+        return f"Use at most {LONGEST} characters."
+    plain = _normalised(password).casefold()
+    words = {plain, plain.translate(_LOOKALIKES)}
+    cores = {re.sub(r"^[\W\d_]+|[\W\d_]+$", "", word) for word in words}
+    if words & COMMON_PASSWORDS or cores & (COMMON_WORDS | {""}) or len(set(plain)) <= 3:
+        return "This is one of the first passwords that anybody would try. Choose another."
+    own = {part.casefold() for text in personal for part in (text, text.partition("@")[0]) if part}
+    if words & own or cores & own:
+        return "This is your own name or address. Choose something that nobody knows of you."
+    return None
+
+
+def _normalised(password: str) -> str:
+    return unicodedata.normalize("NFKC", password)

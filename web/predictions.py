@@ -1,0 +1,135 @@
+"""Sending a photograph, reading its answer, the history, and what can be done with an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from derm_core import InvalidImageError
+from web.answering import answer_photograph, delete_prediction, store
+from web.database import db
+from web.forms import NoteForm, PictureForm
+from web.models import Prediction
+from web.paging import history_page
+from web.pictures import PHOTO, THUMBNAIL, heatmap_name, overlay_webp, sample_photograph
+from web.presentation import explained_code
+
+predictions = Blueprint("predictions", __name__)
+
+PHOTOGRAPH_ONLY = "none"
+"""In place of a class: the photograph without a heatmap."""
+
+
+def own_prediction(key: str) -> Prediction:
+    """Returns the signed-in user's answer of that key; for anybody else's, as for one that never was, 404."""
+    query = select(Prediction).where(Prediction.key == key, Prediction.user_id == current_user.id)
+    return db.session.scalar(query) or abort(404)
+
+
+@predictions.route("/new", methods=["GET", "POST"])
+def new() -> ResponseReturnValue:
+    """Takes a photograph and shows its answer."""
+    form = PictureForm()
+    if not form.validate_on_submit():
+        return render_template("new.html", form=form), 400 if request.method == "POST" else 200
+    upload = next((field.data for field in (form.camera, form.picture) if field.data), None)
+    data = upload.read() if upload else b""
+    if not data:
+        problem = "The file is empty. Copy it again from the camera." if upload else "Choose a picture first."
+        return render_template("new.html", form=form, problem=problem), 400
+    try:
+        prediction = answer_photograph(current_user, data, note=form.note.data)
+    except InvalidImageError as err:
+        return render_template("new.html", form=form, problem=str(err)), 400
+    return redirect(url_for("predictions.answer", key=prediction.key), 303)
+
+
+@predictions.post("/new/sample")
+def new_sample() -> ResponseReturnValue:
+    """Answers the sample picture, so that a newcomer sees an answer in one click."""
+    prediction = answer_photograph(current_user, sample_photograph(), is_sample=True)
+    return redirect(url_for("predictions.answer", key=prediction.key), 303)
+
+
+@predictions.get("/history")
+def history() -> ResponseReturnValue:
+    """Lists the answers, newest first."""
+    page = history_page(
+        current_user,
+        current_app.config["HISTORY_PAGE_SIZE"],
+        before=request.args.get("before"),
+        after=request.args.get("after"),
+    )
+    return render_template("history.html", page=page)
+
+
+@predictions.get("/answers/<key>")
+def answer(key: str) -> ResponseReturnValue:
+    """Shows one answer; `?class=mel` chooses the class that is explained."""
+    prediction = own_prediction(key)
+    return _answer_page(prediction, NoteForm(obj=prediction))
+
+
+@predictions.post("/answers/<key>/note")
+def note(key: str) -> ResponseReturnValue:
+    """Keeps what the user writes about an answer."""
+    prediction = own_prediction(key)
+    form = NoteForm()
+    if not form.validate():
+        return _answer_page(prediction, form, 400)
+    prediction.note = form.note.data
+    db.session.commit()
+    flash("The note is saved.")
+    return redirect(url_for("predictions.answer", key=key))
+
+
+@predictions.route("/answers/<key>/delete", methods=["GET", "POST"])
+def delete(key: str) -> ResponseReturnValue:
+    """Asks once more, then removes an answer for good."""
+    prediction = own_prediction(key)
+    if request.method == "GET":
+        return render_template("answer_delete.html", prediction=prediction)
+    delete_prediction(prediction)
+    flash("The answer and its picture are deleted.")
+    return redirect(url_for("predictions.history"))
+
+
+@predictions.get("/answers/<key>/photo")
+def photo(key: str) -> ResponseReturnValue:
+    """Returns the photograph."""
+    return send_file(_path(own_prediction(key), PHOTO))
+
+
+@predictions.get("/answers/<key>/thumbnail")
+def thumbnail(key: str) -> ResponseReturnValue:
+    """Returns a small copy of the photograph."""
+    return send_file(_path(own_prediction(key), THUMBNAIL))
+
+
+@predictions.get("/answers/<key>/heatmap/<code>")
+def heatmap(key: str, code: str) -> ResponseReturnValue:
+    """Returns the heatmap of a class, to be laid over the photograph."""
+    prediction = own_prediction(key)
+    if code not in prediction.probabilities:
+        abort(404)
+    kept = _path(prediction, heatmap_name(code)).read_bytes()
+    overlay = overlay_webp(kept, prediction.width, prediction.height)
+    return current_app.response_class(overlay, mimetype="image/webp")
+
+
+def _answer_page(prediction: Prediction, form: NoteForm, status: int = 200) -> ResponseReturnValue:
+    chosen = request.args.get("class")
+    if chosen != PHOTOGRAPH_ONLY and chosen not in prediction.probabilities:
+        chosen = explained_code(prediction)
+    return render_template("answer.html", prediction=prediction, form=form, chosen=chosen), status
+
+
+def _path(prediction: Prediction, name: str) -> Path:
+    try:
+        return store().path(prediction.key, name)
+    except FileNotFoundError:
+        abort(404)

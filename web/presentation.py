@@ -1,0 +1,214 @@
+"""How figures, names and times are written and drawn on a page. Reads no request and no database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, url_for
+from wtforms import Field
+
+from derm_core import DIAGNOSES, NOTICE
+from web.models import Prediction
+
+_NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """One class of an answer: its code, its name in words, and its probability in [0, 1]."""
+
+    code: str
+    name: str
+    description: str
+    malignant: bool
+    probability: float
+
+
+def class_bars(prediction: Prediction) -> list[ClassBar]:
+    """Returns the classes of an answer, the most probable first."""
+    bars = [_bar(code, probability) for code, probability in prediction.probabilities.items()]
+    return sorted(bars, key=lambda bar: -bar.probability)
+
+
+def explained_code(prediction: Prediction) -> str:
+    """Returns the class whose heatmap is shown first: what the advice rests on.
+
+    That is the most probable class, and where the advice is to refer, the most probable malignant one.
+    """
+    malignant = [bar for bar in class_bars(prediction) if bar.malignant]
+    return malignant[0].code if prediction.advice == "refer" and malignant else prediction.top
+
+
+def leading_malignancy(prediction: Prediction) -> ClassBar | None:
+    """Returns the malignant class that makes up most of the risk, or None where no single one does."""
+    for bar in class_bars(prediction):
+        if bar.malignant and bar.code not in _NAMES_OF_GROUPS:
+            return bar if bar.probability > prediction.malignant_probability / 2 else None
+    return None
+
+
+def diagnosis_name(code: str) -> str:
+    """Returns the name of a class in words, or the code of one that is not known."""
+    return DIAGNOSES[code].name if code in DIAGNOSES else code
+
+
+def percent(share: float) -> str:
+    """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
+    if share < 0.005:
+        return "<1%"
+    return ">99%" if share >= 0.995 else f"{100 * share:.0f}%"
+
+
+def risk_and_point(prediction: Prediction) -> tuple[str, str]:
+    """Writes the risk and the operating point so that the two can be told apart: with a decimal where they are close."""
+    risk, point = prediction.malignant_probability, prediction.operating_point
+    texts = percent(risk), percent(point)
+    decimals = 1
+    while texts[0] == texts[1] and risk != point and decimals < 4:
+        texts = f"{100 * risk:.{decimals}f}%", f"{100 * point:.{decimals}f}%"
+        decimals += 1
+    return texts
+
+
+def measured_sentence(prediction: Prediction) -> str | None:
+    """Says how the operating point did when it was measured, or None where the model's bundle does not tell."""
+    measured = prediction.operating_point_measured
+    if measured.get("sensitivity") is None or measured.get("specificity") is None:
+        return None
+    found = percent(measured["sensitivity"]) + _interval(measured, "sensitivity_ci95")
+    spared = percent(measured["specificity"]) + _interval(measured, "specificity_ci95")
+    sentence = (
+        f"At {risk_and_point(prediction)[1]} this model finds {found} of malignant lesions and spares {spared} of benign ones."
+    )
+    if measured.get("lesions"):
+        sentence += f" Measured on {measured['lesions']:,} lesions that it was not trained on."
+    return sentence
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the parts of the risk scale stand, in percent of its width."""
+
+    risk: str
+    point: str
+    rest: str
+    risk_anchor: str
+    point_anchor: str
+    has_room_for_routine: bool
+    has_room_for_refer: bool
+    shows_middle: bool
+
+
+def risk_scale(prediction: Prediction) -> Scale:
+    """Returns the drawing of risk against the operating point; words that would collide are left out."""
+    risk, point = prediction.malignant_probability, prediction.operating_point
+    return Scale(
+        risk=svg_percent(risk),
+        point=svg_percent(point),
+        rest=svg_percent(1 - point),
+        risk_anchor=_anchor(risk, 0.07),
+        point_anchor=_anchor(point, 0.36),
+        has_room_for_routine=point >= 0.2,
+        has_room_for_refer=point <= 0.8,
+        shows_middle=abs(point - 0.5) > 0.08,
+    )
+
+
+def svg_percent(share: float) -> str:
+    """Writes a share in [0, 1] as an SVG length."""
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def date_text(moment: datetime) -> str:
+    """Writes a date: 21 Nov 2026."""
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def time_text(moment: datetime) -> str:
+    """Writes a time to the minute: 09:14."""
+    return f"{moment:%H:%M}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Writes a short duration: 0.08 s, 1.4 s."""
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def attributes(field: Field, hint: str | None = None, **others: Any) -> dict[str, Any]:
+    """Returns the attributes of an input: its look, what ties it to its error and its hint, and the others given."""
+    parts = [f"{field.id}-{part}" for part, there in (("error", field.errors), ("hint", hint)) if there]
+    values: dict[str, Any] = {"class": "input"}
+    if parts:
+        values["aria-describedby"] = " ".join(parts)
+    if field.errors:
+        values["aria-invalid"] = "true"
+    return values | others
+
+
+def initials(name: str) -> str:
+    """Returns one or two capitals for a name."""
+    words = [word for word in name.split() if word[0].isalnum() and not word.endswith(".")] or name.split()
+    chosen = [words[0], words[-1]] if len(words) > 1 else words[:1]
+    return "".join(word[0] for word in chosen).upper()
+
+
+def init_presentation(app: Flask) -> None:
+    """Gives the templates what is written above."""
+
+    def static_url(name: str) -> str:
+        """Returns the address of a static file, with its hash, so that a browser may keep it for good."""
+        return url_for("static", filename=name, v=_file_hash(Path(app.static_folder or "") / name))
+
+    app.jinja_env.globals.update(
+        NOTICE=NOTICE,
+        attributes=attributes,
+        class_bars=class_bars,
+        diagnosis_name=diagnosis_name,
+        leading_malignancy=leading_malignancy,
+        measured_sentence=measured_sentence,
+        risk_and_point=risk_and_point,
+        risk_scale=risk_scale,
+        static_url=static_url,
+        max_megabytes=app.config["MAX_CONTENT_LENGTH"] // 1_000_000,
+    )
+    app.jinja_env.filters.update(
+        date_text=date_text,
+        initials=initials,
+        percent=percent,
+        seconds_text=seconds_text,
+        svg_percent=svg_percent,
+        time_text=time_text,
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+
+
+def _bar(code: str, probability: float) -> ClassBar:
+    known = DIAGNOSES.get(code)
+    if known is None:
+        return ClassBar(code, code, "", False, probability)
+    return ClassBar(code, known.name, known.description, known.malignant, probability)
+
+
+def _interval(measured: Mapping[str, Any], key: str) -> str:
+    if not measured.get(key):
+        return ""
+    low, high = measured[key]
+    return f" (95% CI {100 * low:.0f}–{100 * high:.0f})"
+
+
+def _anchor(share: float, margin: float) -> str:
+    if share < margin:
+        return "start"
+    return "end" if share > 1 - margin else "middle"
+
+
+@cache
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]

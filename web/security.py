@@ -1,0 +1,118 @@
+"""What protects every page: CSRF, sessions, who may come in, and response headers. Knows no page by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, request, session
+from flask.sessions import SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from web.database import db
+from web.models import User
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+csrf = CSRFProtect()
+login_manager = LoginManager()
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",  # blob: the preview of a photograph before it is sent
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # not stricter: over https the CSRF check reads the referrer
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=(), interest-cohort=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def public(view: View) -> View:
+    """Marks a view that may be seen without an account. All others may not."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_public(view: Callable[..., Any]) -> bool:
+    """Says whether a view may be seen without an account."""
+    return getattr(view, "is_public", False)
+
+
+def init_security(app: Flask) -> None:
+    """Puts the protection around the app."""
+    if proxies := app.config["DERM_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore[method-assign]
+    app.session_interface = SessionCookies()
+    csrf.init_app(app)
+    login_manager.init_app(app)
+    login_manager.session_protection = "strong"
+    login_manager.login_view = "accounts.login"
+    login_manager.login_message = None
+    app.before_request(_require_account)
+    app.after_request(_add_headers)
+
+
+class SessionCookies(SecureCookieSessionInterface):
+    """Cookies that are sent over https only, wherever the site is served over https."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return app.config["SESSION_COOKIE_SECURE"] or request.is_secure
+
+
+def sign_in(user: User) -> None:
+    """Begins a fresh session for the user; nothing of the one before it is kept."""
+    session.clear()
+    session.permanent = True
+    login_user(user)
+
+
+@login_manager.user_loader
+def load_user(cookie: str) -> User | None:
+    """Returns whose session this is, or None where it was ended (its key is an old one)."""
+    number, _, key = cookie.partition(":")
+    user = db.session.get(User, int(number)) if number.isdecimal() else None
+    return user if user is not None and user.session_key == key else None
+
+
+def same_site(target: str | None) -> str | None:
+    """Returns `target` where it is a path on this site, and None for anything else."""
+    if not target or not target.isprintable() or "\\" in target:
+        return None
+    if not target.startswith("/") or target.startswith("//"):
+        return None
+    parts = urlsplit(target)
+    return None if parts.scheme or parts.netloc else target
+
+
+def _require_account() -> ResponseReturnValue | None:
+    if request.endpoint is None or request.endpoint == "static":
+        return None
+    if is_public(current_app.view_functions[request.endpoint]) or current_user.is_authenticated:
+        return None
+    return login_manager.unauthorized()
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "private, no-store"
+    return response

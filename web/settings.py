@@ -1,0 +1,135 @@
+"""The website's settings: DERM_* from the environment, then what create_app was handed, then defaults. Opens no database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from derm_core import ConfigError
+
+MEGABYTE = 1_000_000
+SHORTEST_SECRET = 16
+
+DEFAULTS: dict[str, Any] = {
+    "DERM_HOME": None,  # folder of the database, the photographs and the secret key; None: Flask's instance folder
+    "DERM_DATABASE_URL": None,  # None: SQLite in DERM_HOME
+    "DERM_SECRET_KEY": None,  # None: made once and kept in DERM_HOME
+    "DERM_MODEL": None,  # None: the model that ships
+    "DERM_HTTPS": False,  # True: cookies are sent over https only
+    "DERM_PROXIES": 0,  # how many reverse proxies stand in front and set X-Forwarded-*
+    "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
+    "MAX_FORM_PARTS": 20,
+    "HISTORY_PAGE_SIZE": 20,
+    "LOGIN_WINDOW": timedelta(minutes=15),
+    "LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS": 10,
+    "LOGIN_FAILURES_PER_ACCOUNT": 100,
+    "LOGIN_FAILURES_PER_ADDRESS": 100,
+    "REGISTRATIONS_PER_ADDRESS": 30,
+    "ARGON2": {},  # cost parameters of argon2-cffi; its own defaults follow RFC 9106
+    "PERMANENT_SESSION_LIFETIME": timedelta(hours=8),
+    "SESSION_COOKIE_NAME": "dermatrace",
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    "WTF_CSRF_TIME_LIMIT": None,  # a form may stay open for as long as its session
+    "SEND_FILE_MAX_AGE_DEFAULT": timedelta(days=365),  # static files carry their hash in the address
+}
+FROM_ENVIRONMENT = (
+    "DERM_HOME",
+    "DERM_DATABASE_URL",
+    "DERM_SECRET_KEY",
+    "DERM_MODEL",
+    "DERM_HTTPS",
+    "DERM_PROXIES",
+)
+
+
+def load_settings(app: Flask, config: Mapping[str, Any] | None = None) -> None:
+    """Fills `app.config`; makes DERM_HOME and, where none is set, the secret key in it.
+
+    Raises ConfigError for a value that cannot be used.
+    """
+    app.config.from_mapping(DEFAULTS)
+    app.config.from_mapping({name: os.environ[name] for name in FROM_ENVIRONMENT if os.environ.get(name)})
+    app.config.from_mapping(config or {})
+    home = Path(app.config["DERM_HOME"] or app.instance_path).expanduser().resolve()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    app.config["DERM_HOME"] = home
+    app.config["DERM_HTTPS"] = _parse_flag("DERM_HTTPS", app.config["DERM_HTTPS"])
+    app.config["DERM_PROXIES"] = _parse_count("DERM_PROXIES", app.config["DERM_PROXIES"])
+    app.config["SESSION_COOKIE_SECURE"] = app.config["DERM_HTTPS"]
+    app.config["SQLALCHEMY_DATABASE_URI"] = database_url(app.config["DERM_DATABASE_URL"], home)
+    app.config["SECRET_KEY"] = _parse_secret(app.config["DERM_SECRET_KEY"]) or kept_secret(home / "secret-key")
+
+
+def database_url(given: str | None, home: Path) -> str:
+    """Returns the SQLAlchemy address of the database: `postgres://` and `postgresql://` both mean psycopg 3."""
+    if not given:
+        return f"sqlite:///{home / 'dermatrace.sqlite3'}"
+    try:
+        url = make_url(given)
+    except ArgumentError as err:
+        raise ConfigError(
+            "DERM_DATABASE_URL is not an address that can be read. "
+            "Wanted: postgresql://user:password@host/name or sqlite:////folder/file.sqlite3."
+        ) from err
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("postgresql", "sqlite"):
+        raise ConfigError(f"DERM_DATABASE_URL names {url.get_backend_name()!r}. Wanted: postgresql or sqlite.")
+    return url.render_as_string(hide_password=False)
+
+
+def kept_secret(path: Path) -> str:
+    """Returns the secret kept at `path` (mode 600), made on first use; of several processes at once, one makes it."""
+    if not path.exists():
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        try:
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+            # A link is made whole or not at all, and never over a key that another process has made meanwhile.
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink(missing_ok=True)
+    path.chmod(0o600)
+    secret = path.read_text().strip()
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigError(f"{path} holds no usable key. Delete it, and a new one is made; everybody signs in again.")
+    return secret
+
+
+def _parse_secret(value: str | None) -> str | None:
+    if value is not None and len(value) < SHORTEST_SECRET:
+        raise ConfigError(
+            f"DERM_SECRET_KEY has {len(value)} characters; at least {SHORTEST_SECRET} are wanted. "
+            "Leave it unset, and one is made."
+        )
+    return value
+
+
+def _parse_flag(name: str, value: str | bool) -> bool:
+    word = str(value).strip().lower()
+    if word not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ConfigError(f"{name} is {value!r}. Wanted: 1 or 0.")
+    return word in ("1", "true", "yes", "on")
+
+
+def _parse_count(name: str, value: str | int) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = -1
+    if count < 0:
+        raise ConfigError(f"{name} is {value!r}. Wanted: a whole number, 0 or more.")
+    return count
