@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from derm_core.diagnoses import NOTICE
 from derm_core.errors import BundleError
 from derm_core.models import build_model
 from derm_core.serving.description import (
@@ -75,7 +76,7 @@ def save_bundle(
     *,
     model_state: Mapping[str, Tensor],
     description: BundleDescription,
-    model_card: str = "",
+    model_card: str | None = None,
     half: bool = False,
     overwrite: bool = False,
 ) -> BundleDescription:
@@ -85,7 +86,8 @@ def save_bundle(
         folder: where; its parents are made.
         model_state: the network's weights under torchvision's names, on any device.
         description: its `weights_sha256` is filled in here.
-        model_card: the text of MODEL_CARD.md.
+        model_card: the text of MODEL_CARD.md, as write_model_card makes it; None writes no more than the name and the
+            notice, for a bundle on its way to one with figures.
         half: store weight matrices and kernels as float16, half the size. Biases and the statistics and factors of
             normalisation stay float32 (they are few, and their rounding would move the answers), and so does any
             tensor that has values beyond float16's range.
@@ -103,10 +105,11 @@ def save_bundle(
     written = replace(description, weights_sha256=hashlib.sha256(weights).hexdigest())
     text = written.to_json()
     BundleDescription.from_json(text)  # What could not be read again is not written.
+    card = f"# {written.name} {written.version}\n\n{NOTICE}\n" if model_card is None else model_card
     with new_folder(folder) as growing:
         write_synced(growing / WEIGHTS_FILE, weights)
         write_synced(growing / DESCRIPTION_FILE, text.encode())
-        write_synced(growing / MODEL_CARD_FILE, model_card.encode())
+        write_synced(growing / MODEL_CARD_FILE, card.encode())
     return written
 
 

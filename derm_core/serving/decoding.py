@@ -41,7 +41,11 @@ def decode(picture: Picture, *, min_side: int) -> DecodedPicture:
     if isinstance(picture, Image.Image):
         image = picture if picture.mode == "RGB" else picture.convert("RGB")
         return DecodedPicture(image, image.size)
-    source = picture if isinstance(picture, str | os.PathLike | bytes) else picture.read()
+    if isinstance(picture, str | os.PathLike | bytes):
+        source = picture
+    else:
+        picture.seek(0)
+        source = picture.read()
     image = load_image(source, min_side=min_side)
     return DecodedPicture(image, _full_size(source, image))
 
@@ -53,5 +57,12 @@ def _full_size(source: str | os.PathLike[str] | bytes, image: Image.Image) -> tu
         if image.size in ((width, height), (height, width)):
             return image.size
         # Only a JPEG can have been reduced, and its EXIF stands before its pixels.
-        lying = opened.getexif().get(ExifTags.Base.Orientation) in _LYING
-    return (height, width) if lying else (width, height)
+        return (height, width) if _lies(opened) else (width, height)
+
+
+def _lies(opened: Image.Image) -> bool:
+    """Whether the EXIF orientation swaps width and height; damaged metadata say nothing."""
+    try:
+        return opened.getexif().get(ExifTags.Base.Orientation) in _LYING
+    except Exception:
+        return False

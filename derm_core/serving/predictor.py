@@ -159,8 +159,8 @@ class Predictor:
 
         Args:
             images: each as in `predict`.
-            batch_size: how many pictures may go through the network together on a GPU. On the CPU they always go alone:
-                the bundled network gains nothing from a batch there, and the answers are those of `predict`, bit for bit.
+            batch_size: how many pictures may go through the network together on a GPU. On the CPU they always go
+                alone: the bundled network gains nothing from a batch, and answers are those of `predict`, bit for bit.
             on_error: "raise" ends at the first file that cannot be read; "return" gives its InvalidImageError in its
                 place and goes on.
 
