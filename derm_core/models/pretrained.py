@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -15,6 +18,8 @@ from torch import nn
 from derm_core.errors import ConfigError, WeightsNotFoundError
 
 WEIGHTS_DIR_VARIABLE = "DERM_WEIGHTS_DIR"
+# The hub's DenseNets are older than the rule that a module's name holds no dot: norm.1 there is norm1 here.
+_DOTTED_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | None = None) -> None:
@@ -30,14 +35,28 @@ def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | Non
     folder = weights_dir or _folder_from_environment()
     state = _from_hub(architecture) if folder is None else _from_folder(folder, architecture)
     try:
-        model.load_state_dict(
-            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        load_weights(
+            model,
+            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()},
         )
     except RuntimeError as err:
         raise ConfigError(
             f"The pretrained weights do not fit torchvision's {architecture} ({str(err).splitlines()[-1].strip()}). "
             "Save its 1000-class state dict under torchvision's names."
         ) from err
+
+
+def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Loads a state dict as a safetensors file holds it: tensors under torchvision's names, and nothing else.
+
+    MNASNet asks a state dict for the version of its layout, which only torch's own files tell: it is this one's.
+
+    Raises:
+        RuntimeError: the names or shapes are not the network's.
+    """
+    named = OrderedDict(state)
+    named._metadata = {"": {"version": model._version}}  # type: ignore[attr-defined]
+    model.load_state_dict(named)
 
 
 def weights_file(folder: Path, architecture: str) -> Path:
@@ -67,10 +86,14 @@ def _from_folder(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
 def _from_hub(architecture: str) -> dict[str, torch.Tensor]:
     weights = torchvision.models.get_model_weights(architecture).DEFAULT
     try:
-        return weights.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as err:
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as err:
+        kept = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        if kept.is_file():
+            raise WeightsNotFoundError(f"{kept} is damaged. Remove it, and it is downloaded again.") from err
         raise WeightsNotFoundError(
             f"The pretrained weights of {architecture} could not be fetched from {weights.url} ({err}). Without "
             f"internet, put {architecture}_imagenet.safetensors into a folder and name it in {WEIGHTS_DIR_VARIABLE}, "
             "or train from a random start with --set model.pretrained=false."
         ) from err
+    return {_DOTTED_LAYER.sub(r"\1\2", name): tensor for name, tensor in state.items()}

@@ -38,7 +38,8 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
     content = _serialise(state)
     _remember(folder, LAST, content)
     growing = _write_beside(folder / LAST, content)
-    if (folder / LAST).exists():
+    if _is_whole(folder, LAST):
+        # A damaged one is written over: the previous one is then all that a kill right here would leave.
         os.replace(folder / LAST, folder / PREVIOUS)
     os.replace(growing, folder / LAST)
     _sync_folder(folder)
@@ -79,6 +80,20 @@ def load_best(folder: Path) -> dict[str, Any]:
 
 
 def _load(folder: Path, name: str, kind: str) -> dict[str, Any]:
+    content = _read_whole(folder, name, kind)
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
+
+
+def _is_whole(folder: Path, name: str) -> bool:
+    try:
+        _read_whole(folder, name, name)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _read_whole(folder: Path, name: str, kind: str) -> bytes:
     path = folder / name
     if not path.is_file():
         raise CheckpointError(f"{name} is missing.")
@@ -87,8 +102,7 @@ def _load(folder: Path, name: str, kind: str) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} was cut short or altered: its checksum is not the one that was saved with it."
         )
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return state
+    return content
 
 
 def _serialise(state: dict[str, Any]) -> bytes:

@@ -164,16 +164,16 @@ def load_recipe(recipe: str, overrides: Iterable[str] = ()) -> RunConfig:
     """
     path = Path(recipe)
     if recipe in recipe_names():
-        text, name = (resources.files("derm_core") / "recipes" / f"{recipe}.toml").read_text("utf-8"), recipe
+        content, name = (resources.files("derm_core") / "recipes" / f"{recipe}.toml").read_bytes(), recipe
     elif path.suffix == ".toml" and path.is_file():
-        text, name = path.read_text("utf-8"), path.stem
+        content, name = path.read_bytes(), path.stem
     else:
         raise ConfigError(
             unknown_name("recipe", recipe, recipe_names()) + " A path to a .toml file will do, too."
         )
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as err:
+        values = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"The recipe {recipe} is not valid TOML: {err}.") from err
     for override in overrides:
         _apply(values, override)

@@ -195,7 +195,10 @@ def train_one_epoch(
     """Runs the batches of an epoch that are still to be run, with a checkpoint from time to time."""
     pictures.epoch = batches.epoch = run.epoch
     batches.position = run.position
-    loader = DataLoader(pictures, batch_sampler=batches, num_workers=config.training.workers)
+    # A loader that has no generator of its own draws from torch's, once more in an epoch that was resumed.
+    loader = DataLoader(
+        pictures, batch_sampler=batches, num_workers=config.training.workers, generator=torch.Generator()
+    )
     preprocessing = config.preprocessing
     run.model.train()
     size = picture_size(config, run.epoch)
@@ -306,7 +309,7 @@ def picture_size(config: RunConfig, epoch: int) -> int:
     full, first = config.data.image_size, config.training.first_image_size or config.data.image_size
     grown = min(1.0, epoch / max(1.0, 0.75 * config.training.epochs))
     size = first + (full - first) * grown
-    return full if first >= full or grown == 1.0 else min(full, 32 * round(size / 32))
+    return full if first >= full or grown == 1.0 else min(full, max(32, 32 * round(size / 32)))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def find_checkpoint(out: Path, config: RunConfig, dataset: Dataset, *, resume: b
     if not resume and out.exists():
         raise ConfigError(f"{out} exists already. Name another run folder, or continue it with --resume.")
     if not (out / CONFIG).exists():
-        if out.exists() and any(not entry.name.startswith(".") for entry in out.iterdir()):
+        if out.exists() and not _is_empty(out):
             raise ConfigError(f"{out} is not a run folder: it has no {CONFIG}. Name another.")
         return None
     _check_same(out, config, dataset)
@@ -84,6 +84,11 @@ def begin_run(out: Path, config: RunConfig, dataset: Dataset) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(growing, out / CONFIG)
+
+
+def _is_empty(out: Path) -> bool:
+    # What begins with a dot is a file that was being written when its writer was killed.
+    return out.is_dir() and all(entry.name.startswith(".") for entry in out.iterdir())
 
 
 def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
