@@ -2,5 +2,13 @@
 
 from derm_core.models.architectures import ARCHITECTURES, grad_cam_layer, split_model
 from derm_core.models.heads import build_model, classifier_layer
+from derm_core.models.pretrained import load_weights
 
-__all__ = ["ARCHITECTURES", "build_model", "classifier_layer", "grad_cam_layer", "split_model"]
+__all__ = [
+    "ARCHITECTURES",
+    "build_model",
+    "classifier_layer",
+    "grad_cam_layer",
+    "load_weights",
+    "split_model",
+]

@@ -37,7 +37,10 @@ def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | Non
     try:
         load_weights(
             model,
-            {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()},
+            {
+                name: tensor.float() if tensor.is_floating_point() else tensor
+                for name, tensor in state.items()
+            },
         )
     except RuntimeError as err:
         raise ConfigError(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import BundleError
-from derm_core.models import build_model
+from derm_core.models import build_model, load_weights
 from derm_core.serving.description import (
     DESCRIPTION_FILE,
     MODEL_CARD_FILE,
@@ -62,7 +62,7 @@ class Bundle:
         description = self.description
         model = build_model(description.architecture, len(description.classes))
         try:
-            model.load_state_dict(self.model_state)
+            load_weights(model, self.model_state)
         except RuntimeError as err:
             raise BundleError(
                 f"The weights in {self.folder} do not fit {description.architecture} with "
