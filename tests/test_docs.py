@@ -138,6 +138,20 @@ def test_links_within_the_repository_lead_somewhere() -> None:
     assert [target for target in targets if target not in anchors and not (ROOT / target).exists()] == []
 
 
+def test_the_python_of_the_readme_runs(
+    tiny_pictures: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for picture, name in zip(tiny_pictures, ("photo.jpg", "a.jpg", "b.jpg"), strict=False):
+        picture.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("python")
+    exec(compile(block, str(README), "exec"), {})
+    assert "(90, 120)" in capsys.readouterr().out
+
+
 def test_the_notice_stands_at_the_head_of_the_readme() -> None:
     assert derm_core.NOTICE in README.read_text("utf-8").partition("\n## ")[0]
 
