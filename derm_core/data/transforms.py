@@ -105,9 +105,10 @@ class Preprocessing:
             raise ConfigError(
                 f"Preprocessing needs exactly the keys {', '.join(sorted(expected))}; these differ: {wrong}."
             )
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**plain)
 
     def _crop_box(self, width: int, height: int) -> tuple[int, int, int, int]:
         # Half a pixel of slack: 400x299 is a 4:3 picture that somebody resized.

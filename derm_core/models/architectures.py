@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torchvision
@@ -15,14 +16,15 @@ from torch import nn
 
 from derm_core.errors import ConfigError, unknown_name
 
-Split = Callable[[nn.Module], tuple[list[nn.Module], list[nn.Module]]]
+# The networks' parts are attributes that only torchvision knows.
+Split = Callable[[Any], tuple[list[nn.Module], list[nn.Module]]]
 
 
 class _Flatten(nn.Flatten):
     """Flattens all but the batch, as torchvision's networks do between pooling and classifier."""
 
 
-def _split_features(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_features(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     """EfficientNet, MobileNetV3 and ConvNeXt: `features`, `avgpool`, `classifier`."""
     pooled: list[nn.Module] = [model.avgpool]
     if not isinstance(model, torchvision.models.ConvNeXt):
@@ -30,17 +32,17 @@ def _split_features(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]
     return [model.features], [*pooled, model.classifier]
 
 
-def _split_mobilenet_v2(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_mobilenet_v2(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.features], [nn.AdaptiveAvgPool2d((1, 1)), _Flatten(), model.classifier]
 
 
-def _split_last_activation(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_last_activation(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     """AlexNet and VGG: the map is that of the last activation, in front of the last max-pooling."""
     layers = list(model.features)
     return layers[:-1], [layers[-1], model.avgpool, _Flatten(), model.classifier]
 
 
-def _split_resnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_resnet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     stem = [model.conv1, model.bn1, model.relu, model.maxpool]
     return [*stem, model.layer1, model.layer2, model.layer3, model.layer4], [
         model.avgpool,
@@ -49,25 +51,25 @@ def _split_resnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
     ]
 
 
-def _split_densenet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_densenet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     # torchvision applies this ReLU as a function, in place; here it is not, so that the body's output stays as it is.
     return [model.features], [nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1)), _Flatten(), model.classifier]
 
 
-def _split_regnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_regnet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.stem, model.trunk_output], [model.avgpool, _Flatten(), model.fc]
 
 
-def _split_shufflenet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_shufflenet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     body = [model.conv1, model.maxpool, model.stage2, model.stage3, model.stage4, model.conv5]
     return body, [_MeanOverPixels(), model.fc]
 
 
-def _split_mnasnet(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_mnasnet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.layers], [_MeanOverPixels(), model.classifier]
 
 
-def _split_swin(model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+def _split_swin(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.features, model.norm, model.permute], [model.avgpool, model.flatten, model.head]
 
 

@@ -97,6 +97,10 @@ class _Run:
         if hardware.device.type == "cuda" and state["rng"]["cuda"]:
             torch.cuda.set_rng_state_all(state["rng"]["cuda"])
 
+    @property
+    def learning_rate(self) -> float:
+        return float(self.scheduler.get_last_lr()[0])
+
     def evaluated_model(self) -> nn.Module:
         return self.model if self.ema is None else self.ema.module
 
@@ -218,7 +222,7 @@ def train_one_epoch(
         run.position += 1
         mean_loss = run.sums["loss"] / run.sums["pictures"]
         if run.step % _STEPS_BETWEEN_LOGS == 0:
-            log.append(step=run.step, epoch=run.epoch + 1, loss=mean_loss, lr=run.scheduler.get_last_lr()[0])
+            log.append(step=run.step, epoch=run.epoch + 1, loss=mean_loss, lr=run.learning_rate)
         if observer is not None:
             observer.end_step(mean_loss, run.metric)
         if now - saved >= config.training.checkpoint_seconds and run.position < len(batches):
@@ -286,7 +290,8 @@ def _build_run(
         pretrained=config.model.pretrained,
         weights_dir=weights_dir,
         dropout=None if config.model.dropout < 0 else config.model.dropout,
-    ).to(hardware.device, memory_format=torch.channels_last)
+    )
+    model = model.to(hardware.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_parameter_groups(model, settings.weight_decay), lr=settings.learning_rate)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, WarmupCosine(round(settings.warmup_epochs * batches), settings.epochs * batches)
@@ -371,7 +376,7 @@ def _close_epoch(
     record = {
         "name": config.name,
         "epoch": run.epoch + 1,
-        "lr": run.scheduler.get_last_lr()[0],
+        "lr": run.learning_rate,
         "classifier.weight": head.weight.detach().cpu().tolist(),
         "classifier.bias": head.bias.detach().cpu().tolist(),
         "confusion_matrix": figures["confusion_matrix"],
