@@ -16,6 +16,7 @@ from wtforms import Field
 from derm_core import DIAGNOSES, NOTICE
 from web.models import Prediction
 
+_TITLES = ("dr", "prof", "med", "mr", "mrs", "ms", "mx")
 _NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
 
 
@@ -60,9 +61,9 @@ def diagnosis_name(code: str) -> str:
 
 def percent(share: float) -> str:
     """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
-    if share < 0.005:
+    if share < 0.01:
         return "<1%"
-    return ">99%" if share >= 0.995 else f"{100 * share:.0f}%"
+    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
 
 
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
@@ -114,7 +115,7 @@ def risk_scale(prediction: Prediction) -> Scale:
         rest=svg_percent(1 - point),
         risk_anchor=_anchor(risk, 0.07),
         point_anchor=_anchor(point, 0.36),
-        has_room_for_routine=point >= 0.2,
+        has_room_for_routine=point >= 0.17,
         has_room_for_refer=point <= 0.8,
         shows_middle=abs(point - 0.5) > 0.08,
     )
@@ -152,9 +153,9 @@ def attributes(field: Field, hint: str | None = None, **others: Any) -> dict[str
 
 
 def initials(name: str) -> str:
-    """Returns one or two capitals for a name."""
-    words = [word for word in name.split() if word[0].isalnum() and not word.endswith(".")] or name.split()
-    chosen = [words[0], words[-1]] if len(words) > 1 else words[:1]
+    """Returns one or two capitals for a name; titles do not count."""
+    words = [word for word in name.split() if word[0].isalnum() and word.rstrip(".").lower() not in _TITLES]
+    chosen = (words or name.split())[:1] + words[1:][-1:]
     return "".join(word[0] for word in chosen).upper()
 
 

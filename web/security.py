@@ -77,9 +77,12 @@ class SessionCookies(SecureCookieSessionInterface):
 
 
 def sign_in(user: User) -> None:
-    """Begins a fresh session for the user; nothing of the one before it is kept."""
+    """Begins a fresh session for the user; nothing of the one before it is kept.
+
+    It ends with the browser, and at the latest PERMANENT_SESSION_LIFETIME after it began. (Of what Flask calls a
+    permanent session Flask-Login would not notice that it moved to another browser.)
+    """
     session.clear()
-    session.permanent = True
     login_user(user)
 
 

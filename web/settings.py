@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "LOGIN_FAILURES_PER_ADDRESS": 100,
     "REGISTRATIONS_PER_ADDRESS": 30,
     "ARGON2": {},  # cost parameters of argon2-cffi; its own defaults follow RFC 9106
-    "PERMANENT_SESSION_LIFETIME": timedelta(hours=8),
+    "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
     "SESSION_COOKIE_NAME": "dermatrace",
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",

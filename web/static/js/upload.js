@@ -47,6 +47,7 @@ const choose = (file, input) => {
   send.disabled = false;
   hint.textContent = 'Ready to send.';
   send.focus({ preventScroll: true });
+  send.scrollIntoView({ block: 'nearest' });
 };
 
 const clearOthers = kept => {
