@@ -1,0 +1,131 @@
+"""Training pictures and their order: functions of the seed, the epoch and the picture, and of nothing else."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from derm_core.data.dataset import ResumableBatches, TrainingPictures
+from derm_core.data.transforms import Augmentation
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
+LABELS = np.arange(10) % 3
+AUGMENTATION = Augmentation(flips=True, rotation=20.0, brightness=0.3, erasing=0.5)
+
+
+def pictures(*, seed: int = 1, epoch: int = 0, augmentation: Augmentation = AUGMENTATION) -> TrainingPictures:
+    made = TrainingPictures(PIXELS, LABELS, augmentation, seed=seed)
+    made.epoch = epoch
+    return made
+
+
+def test_without_augmentation_a_picture_is_its_pixels_and_its_label() -> None:
+    plain = pictures(augmentation=Augmentation())
+    assert len(plain) == 10
+    picture, label = plain[4]
+    assert picture.dtype == torch.uint8
+    assert picture.shape == (3, 16, 16)
+    assert torch.equal(picture.permute(1, 2, 0), torch.from_numpy(PIXELS[4]))
+    assert (label, type(label)) == (1, int)
+
+
+def test_augmentation_does_not_depend_on_the_order_of_reading() -> None:
+    made = pictures()
+    forwards = [made[index][0] for index in range(10)]
+    backwards = [made[index][0] for index in reversed(range(10))][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(forwards, backwards, strict=True))
+
+
+def test_augmentation_differs_between_pictures_epochs_and_seeds() -> None:
+    same = np.repeat(PIXELS[:1], 10, axis=0)
+    made = TrainingPictures(same, LABELS, AUGMENTATION, seed=1)
+    assert len({made[index][0].numpy().tobytes() for index in range(10)}) == 10
+    assert not torch.equal(pictures(epoch=0)[3][0], pictures(epoch=1)[3][0])
+    assert not torch.equal(pictures(seed=1)[3][0], pictures(seed=2)[3][0])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_process_gives_what_this_one_gives(workers: int) -> None:
+    batches = ResumableBatches(10, 4, seed=1)
+    made = pictures(epoch=2)
+    batches.epoch = 2
+    here = [(made[index][0], made[index][1]) for batch in batches for index in batch]
+    images, labels = zip(*DataLoader(made, batch_sampler=batches, num_workers=workers), strict=True)
+    assert torch.equal(torch.cat(images), torch.stack([picture for picture, _ in here]))
+    assert torch.cat(labels).tolist() == [label for _, label in here]
+
+
+def test_random_states_of_the_process_stay_untouched() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    made = pictures()
+    _ = [made[index] for index in range(10)]
+    _ = list(ResumableBatches(10, 4, seed=1))
+    after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_what_the_process_drew_before_does_not_change_a_picture() -> None:
+    torch.manual_seed(1)
+    first = pictures()[7][0]
+    torch.manual_seed(2)
+    torch.rand(3)
+    assert torch.equal(pictures()[7][0], first)
+
+
+def test_the_pixels_that_are_shared_are_not_changed() -> None:
+    before = PIXELS.copy()
+    made = pictures()
+    for index in range(10):
+        made[index][0].zero_()
+    assert np.array_equal(before, PIXELS)
+
+
+def test_an_epoch_shows_each_picture_at_most_once_in_whole_batches() -> None:
+    batches = ResumableBatches(10, 4, seed=0)
+    made = list(batches)
+    assert [len(batch) for batch in made] == [4, 4]
+    assert len(batches) == 2
+    shown = [index for batch in made for index in batch]
+    assert len(set(shown)) == 8
+    assert set(shown) <= set(range(10))
+
+
+def test_every_picture_has_its_turn_within_a_few_epochs() -> None:
+    batches = ResumableBatches(10, 4, seed=0)
+    shown = set()
+    for epoch in range(5):
+        batches.epoch = epoch
+        shown |= {index for batch in batches for index in batch}
+    assert shown == set(range(10))
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch() -> None:
+    batches = ResumableBatches(3, 32, seed=0)
+    assert len(batches) == 1
+    (batch,) = batches
+    assert sorted(batch) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("position", range(6))
+def test_batches_from_a_position_are_the_tail_of_the_epoch(position: int) -> None:
+    whole, tail = ResumableBatches(50, 10, seed=3), ResumableBatches(50, 10, seed=3)
+    whole.epoch = tail.epoch = 4
+    tail.position = position
+    assert list(tail) == list(whole)[position:]
+    assert len(tail) == 5
+
+
+def test_the_order_differs_between_epochs_and_seeds_and_is_repeated_otherwise() -> None:
+    def order(seed: int, epoch: int) -> tuple[tuple[int, ...], ...]:
+        batches = ResumableBatches(50, 10, seed=seed)
+        batches.epoch = epoch
+        return tuple(tuple(batch) for batch in batches)
+
+    assert order(1, 1) == order(1, 1)
+    assert len({order(seed, epoch) for seed in range(3) for epoch in range(3)}) == 9
