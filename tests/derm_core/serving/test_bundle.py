@@ -1,0 +1,422 @@
+"""Bundles: what goes in comes out, and nothing altered, newer or half written is ever served."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from derm_core.errors import BundleError
+from derm_core.serving import bundle as bundle_module
+from derm_core.serving.bundle import BundleDescription, OperatingPoint, find_bundle, load_bundle, save_bundle
+from derm_core.serving.quality import QualityLimits
+from derm_core.serving.registry import Registry
+
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, description: BundleDescription, model_state: State) -> Path:
+    """A bundle that a test may spoil."""
+    save_bundle(tmp_path / "bundle", model_state=model_state, description=description)
+    return tmp_path / "bundle"
+
+
+def change(folder: Path, **values: Any) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), "utf-8")
+
+
+def test_a_bundle_gives_back_what_was_saved(
+    folder: Path, description: BundleDescription, model_state: State
+) -> None:
+    bundle = load_bundle(folder)
+    written = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert bundle.description == dataclasses.replace(description, weights_sha256=written)
+    assert bundle.model_state.keys() == model_state.keys()
+    for name, tensor in model_state.items():
+        assert torch.equal(bundle.model_state[name], tensor)
+        assert bundle.model_state[name].dtype == tensor.dtype
+
+
+def test_a_bundle_holds_three_files_that_others_may_read(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "MODEL_CARD.md",
+        "model.json",
+        "model.safetensors",
+    ]
+    assert "not a diagnosis" in (folder / "MODEL_CARD.md").read_text("utf-8")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert folder.stat().st_mode & 0o777 == 0o777 & ~mask
+    assert (folder / "model.json").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_model_json_has_the_agreed_keys(folder: Path) -> None:
+    values = json.loads((folder / "model.json").read_text("utf-8"))
+    assert set(values) == {
+        *(
+            "format_version",
+            "name",
+            "version",
+            "architecture",
+            "task",
+            "classes",
+            "preprocessing",
+            "temperature",
+        ),
+        *(
+            "operating_points",
+            "default_operating_point",
+            "reference_statistics",
+            "quality",
+            "metrics",
+            "data",
+        ),
+        *("weights_sha256", "licence", "origin", "training"),
+    }
+    assert values["format_version"] == 1
+    assert values["operating_points"][0]["sensitivity_ci95"] == [0.9, 0.98]
+    assert values["preprocessing"]["image_size"] == 64
+    assert values["quality"] == QualityLimits().to_dict()
+
+
+def test_the_built_network_is_frozen_and_answers_as_the_saved_one(folder: Path, model_state: State) -> None:
+    model = load_bundle(folder).build_model()
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(tensor, model_state[name]) for name, tensor in model.state_dict().items())
+
+
+def test_half_precision_keeps_vectors_and_what_float16_cannot_hold(
+    tmp_path: Path, description: BundleDescription, model_state: State
+) -> None:
+    state = dict(model_state)
+    kernel = next(name for name, tensor in state.items() if tensor.ndim == 4)
+    matrix = "classifier.3.weight"
+    state[matrix] = state[matrix].clone()
+    state[matrix][0, 0] = 1e6
+    save_bundle(tmp_path / "half", model_state=state, description=description, half=True)
+    save_bundle(tmp_path / "full", model_state=state, description=description)
+    stored = load_file(tmp_path / "half" / "model.safetensors")
+    assert stored[kernel].dtype == torch.float16
+    assert stored[matrix].dtype == torch.float32
+    assert all(
+        tensor.dtype == torch.float32
+        for tensor in stored.values()
+        if tensor.ndim == 1 and tensor.is_floating_point()
+    )
+    loaded = load_bundle(tmp_path / "half").model_state
+    assert loaded[kernel].dtype == torch.float32
+    assert torch.equal(loaded[kernel], state[kernel].half().float())
+    assert torch.equal(loaded[matrix], state[matrix])
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "full")]
+    assert sizes[0] < 0.75 * sizes[1]
+
+
+def test_the_description_survives_the_trip_through_json(description: BundleDescription) -> None:
+    rich = dataclasses.replace(
+        description, reference_statistics={"mean": [0.5, 1.5]}, quality=QualityLimits(min_side=80)
+    )
+    assert BundleDescription.from_json(rich.to_json()) == rich
+
+
+def test_unknown_keys_of_the_same_format_are_left_alone(folder: Path) -> None:
+    change(folder, remark="measured twice")
+    assert load_bundle(folder).description.name == "tiny"
+
+
+def test_the_default_operating_point_is_found_by_name(description: BundleDescription) -> None:
+    assert description.operating_point.threshold == 0.4
+    assert dataclasses.replace(description, default_operating_point="half").operating_point.threshold == 0.5
+
+
+def test_malignant_follows_the_order_of_the_classes(description: BundleDescription) -> None:
+    other = dataclasses.replace(description, classes=("nv", "mel", "bcc"))
+    assert other.malignant == (False, True, True)
+
+
+def test_an_altered_weights_file_is_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="altered or cut short"):
+        load_bundle(folder)
+
+
+def test_a_truncated_weights_file_is_refused(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BundleError, match="altered or cut short"):
+        load_bundle(folder)
+
+
+def test_weights_that_are_no_safetensors_are_refused_even_where_the_checksum_fits(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    change(folder, weights_sha256=hashlib.sha256(b"not weights").hexdigest())
+    with pytest.raises(BundleError, match="no safetensors file"):
+        load_bundle(folder)
+
+
+def test_weights_of_another_network_are_refused(folder: Path) -> None:
+    save_file({"fc.weight": torch.zeros(7, 3)}, folder / "model.safetensors")
+    change(folder, weights_sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())
+    with pytest.raises(BundleError, match="do not fit mobilenet_v3_small with 7 classes"):
+        load_bundle(folder).build_model()
+
+
+@pytest.mark.parametrize("file", ["model.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder: Path, file: str) -> None:
+    (folder / file).unlink()
+    with pytest.raises(BundleError, match=rf"{file} cannot be read \(No such file"):
+        load_bundle(folder)
+
+
+def test_a_newer_format_asks_for_newer_software(folder: Path) -> None:
+    change(folder, format_version=2, anything="else")
+    with pytest.raises(BundleError, match=r"has the format 2; .* Update the software"):
+        load_bundle(folder)
+
+
+def test_text_that_is_no_json_is_refused(folder: Path) -> None:
+    for content in (b"{", b"[]", b"\xff\xfe", b""):
+        (folder / "model.json").write_bytes(content)
+        with pytest.raises(BundleError, match=r"model.json"):
+            load_bundle(folder)
+
+
+KEYS = [field.name for field in dataclasses.fields(BundleDescription)]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_key_is_named(folder: Path, key: str) -> None:
+    values = json.loads((folder / "model.json").read_text("utf-8"))
+    del values[key]
+    (folder / "model.json").write_text(json.dumps(values), "utf-8")
+    with pytest.raises(BundleError, match=rf"lacks {key}\."):
+        load_bundle(folder)
+
+
+WRONG = [
+    ("format_version", 0),
+    ("format_version", "1"),
+    ("name", 3),
+    ("version", None),
+    ("architecture", "resnet5"),
+    ("architecture", ["resnet50"]),
+    ("task", 7),
+    ("classes", []),
+    ("classes", ["nv"]),
+    ("classes", ["nv", "nv"]),
+    ("classes", ["nv", "wart"]),
+    ("classes", ["nv", ["mel"]]),
+    ("preprocessing", {}),
+    ("preprocessing", "the usual"),
+    ("temperature", 0),
+    ("temperature", -1),
+    ("temperature", "warm"),
+    ("temperature", True),
+    ("temperature", float("nan")),
+    ("temperature", float("inf")),
+    ("operating_points", []),
+    ("operating_points", {"name": "half"}),
+    ("operating_points", [{"name": "half", "threshold": 0.5}]),
+    ("operating_points", ["half"]),
+    ("default_operating_point", "none"),
+    ("quality", {"min_side": 1}),
+    ("reference_statistics", 3),
+    ("metrics", []),
+    ("data", None),
+    ("licence", 1),
+    ("origin", 1),
+    ("training", "long"),
+    ("weights_sha256", 5),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
+def test_a_wrong_value_is_one_clear_sentence(folder: Path, key: str, value: Any) -> None:
+    change(folder, **{key: value})
+    with pytest.raises(BundleError, match=rf"In model\.json, .*{key.rstrip('s')}") as caught:
+        load_bundle(folder)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("image_size", "64"),
+        ("image_size", 64.5),
+        ("working_side", None),
+        ("max_aspect", "wide"),
+        ("mean", [1, 2]),
+        ("std", [1, 1, 0]),
+        ("std", ["a", 1, 1]),
+    ],
+)
+def test_wrong_preprocessing_is_refused_at_load(folder: Path, key: str, value: Any) -> None:
+    values = json.loads((folder / "model.json").read_text("utf-8"))["preprocessing"]
+    change(folder, preprocessing=values | {key: value})
+    with pytest.raises(BundleError, match="preprocessing"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("threshold", 1.5),
+        ("threshold", None),
+        ("sensitivity", "high"),
+        ("specificity_ci95", [0.1]),
+        ("specificity_ci95", [0.1, 2]),
+        ("lesions", -1),
+        ("photographs", 1.5),
+        ("measured_on", 3),
+        ("name", None),
+    ],
+)
+def test_a_wrong_operating_point_is_refused_at_load(
+    folder: Path, description: BundleDescription, key: str, value: Any
+) -> None:
+    points = json.loads(description.to_json())["operating_points"]
+    points[0][key] = value
+    change(folder, operating_points=points)
+    with pytest.raises(BundleError, match=key):
+        load_bundle(folder)
+
+
+def test_two_operating_points_of_one_name_are_refused(
+    tmp_path: Path, description: BundleDescription, model_state: State
+) -> None:
+    twice = dataclasses.replace(
+        description,
+        operating_points=(OperatingPoint("half", 0.5), OperatingPoint("half", 0.6)),
+        default_operating_point="half",
+    )
+    with pytest.raises(BundleError, match="each once"):
+        save_bundle(tmp_path / "bundle", model_state=model_state, description=twice)
+
+
+def test_an_existing_folder_is_kept_unless_its_replacement_is_asked_for(
+    folder: Path, description: BundleDescription, model_state: State
+) -> None:
+    newer = dataclasses.replace(description, version="2.0")
+    (folder / "note.txt").write_text("of the old one")
+    with pytest.raises(BundleError, match="exists already"):
+        save_bundle(folder, model_state=model_state, description=newer)
+    assert load_bundle(folder).description.version == "1.2"
+    save_bundle(folder, model_state=model_state, description=newer, overwrite=True)
+    assert load_bundle(folder).description.version == "2.0"
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+    assert not (folder / "note.txt").exists()
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_failed_save_leaves_nothing_and_keeps_the_old_bundle(
+    tmp_path: Path,
+    description: BundleDescription,
+    model_state: State,
+    monkeypatch: pytest.MonkeyPatch,
+    existing: bool,
+) -> None:
+    if existing:
+        save_bundle(tmp_path / "bundle", model_state=model_state, description=description)
+
+    def full_disk(path: Path, content: bytes) -> None:
+        path.write_bytes(content[: len(content) // 2])
+        if path.name == "model.json":
+            raise OSError("No space left on device")
+
+    monkeypatch.setattr(bundle_module, "write_synced", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(tmp_path / "bundle", model_state=model_state, description=description, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == (["bundle"] if existing else [])
+    if existing:
+        assert load_bundle(tmp_path / "bundle").description.name == "tiny"
+
+
+def test_the_old_bundle_comes_back_where_the_last_rename_fails(
+    folder: Path, description: BundleDescription, model_state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, calls = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError("interrupted")
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(OSError, match="interrupted"):
+        save_bundle(folder, model_state=model_state, description=description, overwrite=True)
+    assert load_bundle(folder).description.name == "tiny"
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+
+
+def test_weights_that_are_not_finite_are_not_saved(
+    tmp_path: Path, description: BundleDescription, model_state: State
+) -> None:
+    state = dict(model_state) | {"classifier.3.bias": torch.full((7,), float("nan"))}
+    with pytest.raises(BundleError, match=r"classifier\.3\.bias holds values that are not finite"):
+        save_bundle(tmp_path / "bundle", model_state=state, description=description)
+    assert not list(tmp_path.iterdir())
+
+
+def test_figures_that_json_cannot_hold_are_not_saved(
+    tmp_path: Path, description: BundleDescription, model_state: State
+) -> None:
+    for value in (float("nan"), object()):
+        wrong = dataclasses.replace(description, metrics={"accuracy": value})
+        with pytest.raises(BundleError, match="cannot be written as JSON"):
+            save_bundle(tmp_path / "bundle", model_state=model_state, description=wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bundled_is_the_folder_of_the_package() -> None:
+    assert find_bundle("bundled").name == "bundled"
+    assert find_bundle("bundled").parent.name == "derm_core"
+
+
+def test_a_bundle_is_found_by_its_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_bundle(folder) == folder
+    assert find_bundle(str(folder)) == folder
+    monkeypatch.chdir(folder.parent)
+    assert find_bundle("bundle") == Path("bundle")
+    assert find_bundle("./bundle") == Path("bundle")
+
+
+def test_a_bundle_is_found_by_its_registered_name(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERM_HOME", str(tmp_path / "home"))
+    Registry(tmp_path / "home" / "models").register("clinic", folder)
+    assert load_bundle(find_bundle("clinic")).description.name == "tiny"
+    assert find_bundle("clinic@1") == tmp_path / "home" / "models" / "clinic" / "1"
+
+
+def test_what_is_neither_folder_nor_name_is_one_clear_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERM_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        BundleError, match=r"Unknown model 'bundld'. Known: bundled. Did you mean 'bundled'\?"
+    ):
+        find_bundle("bundld")
+    with pytest.raises(BundleError, match="does not exist"):
+        find_bundle("no/such")
+    with pytest.raises(BundleError, match="does not exist"):
+        find_bundle(tmp_path / "none")
+    for place in ("empty", tmp_path / "empty"):
+        with pytest.raises(BundleError, match=r"holds no model\.json"):
+            find_bundle(place)

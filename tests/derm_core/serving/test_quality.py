@@ -1,0 +1,143 @@
+"""What is refused an answer for its quality, and what is not."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from derm_core.errors import ConfigError
+from derm_core.images import load_image
+from derm_core.serving.quality import QualityLimits, check_quality
+
+from .conftest import draw_lesion
+
+
+def names(image: Image.Image, **options: object) -> list[str]:
+    return [flag.name for flag in check_quality(image, **options)]  # type: ignore[arg-type]
+
+
+def flat(
+    colour: tuple[int, int, int], *, noise: float = 0, size: tuple[int, int] = (300, 200)
+) -> Image.Image:
+    pixels = np.full((size[1], size[0], 3), colour, float)
+    pixels += np.random.default_rng(0).normal(0, noise, pixels.shape) if noise else 0
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def test_a_picture_of_a_lesion_has_no_flags() -> None:
+    assert check_quality(draw_lesion((200, 150))) == ()
+
+
+@pytest.mark.parametrize("size", [(99, 300), (300, 99), (1, 1)])
+def test_a_picture_with_a_short_side_under_100_pixels_is_too_small(size: tuple[int, int]) -> None:
+    assert "too-small" in names(draw_lesion((200, 150)).resize(size))
+
+
+def test_a_short_side_of_100_pixels_is_enough() -> None:
+    assert names(draw_lesion((100, 100))) == []
+
+
+def test_the_size_of_the_picture_counts_not_that_of_its_reduced_version() -> None:
+    image = draw_lesion((90, 90))
+    assert names(image, size=(720, 720)) == []
+    assert names(draw_lesion((300, 300)), size=(80, 80)) == ["too-small"]
+
+
+@pytest.mark.parametrize("noise", [0, 20])
+def test_an_almost_black_picture_is_too_dark(noise: float) -> None:
+    assert names(flat((15, 10, 10), noise=noise)) == ["too-dark"]
+
+
+@pytest.mark.parametrize("noise", [0, 5])
+def test_an_almost_white_picture_is_too_bright(noise: float) -> None:
+    assert names(flat((255, 254, 252), noise=noise)) == ["too-bright"]
+
+
+@pytest.mark.parametrize("noise", [0, 15])
+@pytest.mark.parametrize("colour", [(200, 160, 140), (128, 128, 128), (70, 40, 30)])
+def test_a_picture_of_one_colour_shows_nothing_even_with_noise(
+    colour: tuple[int, int, int], noise: float
+) -> None:
+    expected = "too-dark" if max(colour) < 80 else "uniform"
+    assert names(flat(colour, noise=noise)) == [expected]
+
+
+def test_a_lesion_of_a_tenth_of_the_width_can_be_seen() -> None:
+    pixels = np.full((300, 400, 3), (210, 170, 150), np.uint8)
+    pixels[130:170, 180:220] = (120, 70, 60)
+    assert names(Image.fromarray(pixels)) == []
+
+
+def test_a_lesion_that_differs_in_colour_alone_can_be_seen() -> None:
+    pixels = np.full((200, 300, 3), (200, 120, 120), np.uint8)
+    pixels[60:140, 100:200] = (160, 140, 120)  # Close to the ground in luma, far from it in red.
+    assert names(Image.fromarray(pixels)) == []
+
+
+def test_dark_corners_of_a_dermatoscope_do_not_count() -> None:
+    image = np.asarray(draw_lesion((400, 300))).copy()
+    rows, columns = np.mgrid[:300, :400]
+    image[np.hypot(rows - 150, columns - 200) > 140] = 0
+    assert names(Image.fromarray(image)) == []
+
+
+def test_every_reason_is_one_sentence_that_says_what_to_do() -> None:
+    flags = [
+        *check_quality(flat((0, 0, 0), size=(50, 60))),
+        *check_quality(flat((255, 255, 255))),
+        *check_quality(flat((150, 150, 150))),
+    ]
+    assert {flag.name for flag in flags} == {"too-small", "too-dark", "too-bright", "uniform"}
+    for flag in flags:
+        assert flag.reason.endswith(".")
+        assert flag.reason.count(".") == 1
+        assert "take" in flag.reason
+    assert "60 × 50" not in flags[0].reason
+    assert "50 × 60" in flags[0].reason
+
+
+def test_limits_can_be_moved() -> None:
+    image = draw_lesion((200, 150))
+    assert names(image, limits=QualityLimits(min_side=151)) == ["too-small"]
+    assert names(image, limits=QualityLimits(darkest=255)) == ["too-dark"]
+    assert names(image, limits=QualityLimits(least_spread=255)) == ["uniform"]
+
+
+def test_limits_survive_the_trip_through_plain_values() -> None:
+    limits = replace(QualityLimits(), darkest=33.5)
+    assert QualityLimits.from_dict(limits.to_dict()) == limits
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"min_side": 100},
+        QualityLimits().to_dict() | {"darkest": "60"},
+        QualityLimits().to_dict() | {"x": 1},
+    ],
+)
+def test_limits_of_another_shape_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"[Qq]uality limit"):
+        QualityLimits.from_dict(wrong)
+
+
+def test_under_half_a_percent_of_real_pictures_is_flagged(test_data: Path) -> None:
+    flagged = checked = 0
+    for archive in sorted((test_data / "ham10000").glob("HAM10000_images_part_*.zip")):
+        with zipfile.ZipFile(archive) as opened:
+            for name in sorted(name for name in opened.namelist() if name.endswith(".jpg"))[::8]:
+                checked += 1
+                flagged += bool(check_quality(load_image(opened.read(name))))
+    assert checked > 900
+    assert flagged / checked < 0.005
+
+
+def test_no_photograph_of_full_size_is_flagged(test_data: Path) -> None:
+    for path in sorted((test_data / "fullres").glob("*.jpg")):
+        assert check_quality(load_image(path)) == ()
