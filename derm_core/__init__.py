@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from derm_core.explanation.overlay import heatmap_to_rgba
     from derm_core.images import load_image
     from derm_core.serving.bundle import BundleDescription
-    from derm_core.serving.prediction import Explanation, Prediction, QualityFlag
+    from derm_core.serving.prediction import Explanation, Explanations, Prediction, QualityFlag
     from derm_core.serving.predictor import Predictor, load_predictor
 
 __version__ = "0.1.0"
@@ -46,6 +46,7 @@ _HOME_OF = {
     "DermError": "derm_core.errors",
     "Diagnosis": "derm_core.diagnoses",
     "Explanation": "derm_core.serving.prediction",
+    "Explanations": "derm_core.serving.prediction",
     "InvalidImageError": "derm_core.errors",
     "NOTICE": "derm_core.diagnoses",
     "Prediction": "derm_core.serving.prediction",
@@ -75,6 +76,7 @@ __all__ = [
     "DermError",
     "Diagnosis",
     "Explanation",
+    "Explanations",
     "InvalidImageError",
     "Prediction",
     "Predictor",
