@@ -85,9 +85,9 @@ def main() -> None:
         )
         print(f", in {folder}." if arguments.out else ".")
         if arguments.register:
-            entry = default_registry().register(arguments.register, folder)
-            serving = "serves" if entry.serves else "does not serve yet"
-            print(f"Registered as {entry.name}@{entry.version}; it {serving}.")
+            registered = default_registry().register(arguments.register, folder)
+            serving = "serves" if registered.serves else "does not serve yet"
+            print(f"Registered as {registered.name}@{registered.version}; it {serving}.")
 
 
 def _show(answers: Iterable[Prediction], count: int) -> Iterable[Prediction]:

@@ -112,7 +112,11 @@ def make_bundle(
     with tempfile.TemporaryDirectory() as scratch:
         trial = Path(scratch) / "bundle"
         save_bundle(trial, model_state=best["model"], description=description, half=half)
-        description = _calibrate(load_predictor(trial), description, config, dataset, progress)
+        temperature = _fitted_temperature(load_predictor(trial), config, dataset, progress)
+        description = replace(description, temperature=temperature)
+        save_bundle(trial, model_state=best["model"], description=description, half=half, overwrite=True)
+        points = _operating_points(load_predictor(trial), config, dataset, progress)
+        description = replace(description, operating_points=points, default_operating_point=points[0].name)
         save_bundle(trial, model_state=best["model"], description=description, half=half, overwrite=True)
         if test_split in set(dataset.table["split"]):
             metrics = evaluate_predictor(load_predictor(trial), dataset, split=test_split, progress=progress)
@@ -148,10 +152,10 @@ def _rank(
     with tempfile.TemporaryDirectory() as scratch:
         save_bundle(Path(scratch) / "bundle", model_state=best["model"], description=description, half=True)
         predictor = load_predictor(Path(scratch) / "bundle")
-    subset, probabilities = _validation_answers(predictor, config, dataset, progress)
+    subset, answers = _validation_answers(predictor, config, dataset, progress)
     figures = evaluate_probabilities(
         subset.labels(get_task(config.data.task)),
-        probabilities,
+        _probabilities(answers),
         classes=description.classes,
         malignant=description.malignant,
         lesions=subset.lesions,
@@ -170,8 +174,8 @@ def _rank(
 
 def _validation_answers(
     predictor: Predictor, config: RunConfig, dataset: Dataset, progress: Progress | None
-) -> tuple[Dataset, np.ndarray]:
-    """Returns the validation pictures and float64 (N, C) probabilities at the predictor's temperature."""
+) -> tuple[Dataset, list[Prediction]]:
+    """Returns the validation pictures and what the predictor answers to each."""
     subset = limit_by_class(
         dataset.for_task(get_task(config.data.task)).subset(config.data.valid_split), config.data.limit
     )
@@ -180,26 +184,29 @@ def _validation_answers(
     )
     if progress is not None:
         answers = progress(answers, len(subset))
-    return subset, np.array(
-        [[answer.probabilities[code] for code in predictor.classes] for answer in answers]
-    )
+    return subset, list(answers)
 
 
-def _calibrate(
-    predictor: Predictor,
-    description: BundleDescription,
-    config: RunConfig,
-    dataset: Dataset,
-    progress: Progress | None,
-) -> BundleDescription:
-    subset, probabilities = _validation_answers(predictor, config, dataset, progress)
-    labels = subset.labels(get_task(config.data.task))
+def _probabilities(answers: Sequence[Prediction]) -> np.ndarray:
+    """Returns float64 (N, C) in bundle order."""
+    return np.array([list(answer.probabilities.values()) for answer in answers])
+
+
+def _fitted_temperature(
+    predictor: Predictor, config: RunConfig, dataset: Dataset, progress: Progress | None
+) -> float:
+    subset, answers = _validation_answers(predictor, config, dataset, progress)
     # Logits are known but for a constant a row, which softmax does not see.
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    temperature = fit_temperature(logits, labels)
-    scaled = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    risk = (scaled / scaled.sum(axis=1, keepdims=True))[:, np.array(description.malignant)].sum(axis=1)
-    malignant = np.array(description.malignant)[labels]
+    logits = np.log(np.maximum(_probabilities(answers), np.finfo(np.float64).tiny))
+    return fit_temperature(logits, subset.labels(get_task(config.data.task)))
+
+
+def _operating_points(
+    predictor: Predictor, config: RunConfig, dataset: Dataset, progress: Progress | None
+) -> tuple[OperatingPoint, ...]:
+    subset, answers = _validation_answers(predictor, config, dataset, progress)
+    risk = np.array([answer.malignant_probability for answer in answers])
+    malignant = np.array(predictor.description.malignant)[subset.labels(get_task(config.data.task))]
     if not malignant.any():
         raise ConfigError(
             f"The {config.data.valid_split} split of {dataset.folder} holds no malignant picture, so no operating "
@@ -207,23 +214,27 @@ def _calibrate(
         )
     points = []
     for sensitivity in SENSITIVITIES:
-        threshold = operating_threshold(risk, malignant, sensitivity)
-        measured = measure_operating_point(risk, malignant, subset.lesions, threshold)
+        measured = measure_operating_point(
+            risk, malignant, subset.lesions, operating_threshold(risk, malignant, sensitivity)
+        )
         points.append(
             OperatingPoint(
                 name=f"sensitivity-{sensitivity:.2f}",
                 measured_on=f"{config.data.valid_split} split of {_data_name(dataset)}, on which it was set",
-                **{
-                    key: tuple(value) if isinstance(value, list) else value for key, value in measured.items()
-                },
+                threshold=measured["threshold"],
+                sensitivity=measured["sensitivity"],
+                specificity=measured["specificity"],
+                sensitivity_ci95=_interval(measured["sensitivity_ci95"]),
+                specificity_ci95=_interval(measured["specificity_ci95"]),
+                lesions=measured["lesions"],
+                photographs=measured["photographs"],
             )
         )
-    return replace(
-        description,
-        temperature=temperature,
-        operating_points=tuple(points),
-        default_operating_point=points[0].name,
-    )
+    return tuple(points)
+
+
+def _interval(ends: list[float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (ends[0], ends[1])
 
 
 def _describe(

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.derm_core.data.coloured import coloured_dataset
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def run_script(name: str, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "DERM_HOME": str(home), "OMP_NUM_THREADS": "1", "HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / name), *arguments], capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("select")
+    coloured_dataset(folder / "dataset", train=24, valid=12)
+    settings = [
+        "data.task=nv-bkl-mel",
+        "data.image_size=32",
+        "model.architecture=resnet18",
+        "model.pretrained=false",
+    ]
+    settings += [
+        "training.epochs=1",
+        "training.batch_size=8",
+        "training.workers=0",
+        "training.first_image_size=0",
+    ]
+    words = [word for setting in settings for word in ("--set", setting)]
+    done = run_script(
+        "train.py",
+        "ham7-mobilenet_v2",
+        "--data",
+        str(folder / "dataset"),
+        "--out",
+        str(folder / "run"),
+        *words,
+        home=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_best_run_is_ranked_written_and_registered(trained: Path) -> None:
+    done = run_script(
+        "select_model.py",
+        str(trained / "run"),
+        "--data",
+        str(trained / "dataset"),
+        "--metric",
+        "accuracy",
+        "--out",
+        str(trained / "bundle"),
+        "--register",
+        "clinic",
+        "--json",
+        str(trained / "ranking.json"),
+        home=trained,
+    )
+    assert done.returncode == 0, done.stderr
+    (entry,) = json.loads((trained / "ranking.json").read_text("utf-8"))
+    assert entry["metric"] == "accuracy"
+    assert f"accuracy {entry['value']:.3f} (95% CI" in done.stdout
+    assert "Registered as clinic@1; it serves." in done.stdout
+    assert (trained / "bundle" / "MODEL_CARD.md").stat().st_size > 0
+    assert (trained / "models" / "clinic" / "1" / "model.safetensors").is_file()
+
+
+def test_a_folder_that_is_no_run_ends_with_status_2_and_one_line(trained: Path) -> None:
+    done = run_script(
+        "select_model.py", str(trained / "dataset"), "--data", str(trained / "dataset"), home=trained
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "is not a run folder" in done.stderr
