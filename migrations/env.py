@@ -27,7 +27,7 @@ def run_migrations_online() -> None:
     with db.engine.connect() as connection:
         is_sqlite = connection.dialect.name == "sqlite"
         if is_sqlite:
-            # A batch operation copies a table and drops the old one; with foreign keys on that would empty its children.
+            # A batch operation copies a table and drops the old one: with foreign keys on, that empties its children.
             connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
             connection.rollback()
         try:
@@ -37,7 +37,9 @@ def run_migrations_online() -> None:
             )
             context.run_migrations()
             if is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
-                raise RuntimeError(f"The migration would leave rows whose parents are gone, first in {broken[0]}.")
+                raise RuntimeError(
+                    f"The migration would leave rows whose parents are gone, first in {broken[0]}."
+                )
             connection.commit()
         finally:
             connection.rollback()

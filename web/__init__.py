@@ -1,6 +1,6 @@
 """The website: photographs in, answers with their reasons out, kept for each user.
 
-    create_app ─► settings ─► database · store of pictures · model ─► accounts · predictions · pages
+create_app ─► settings ─► database · store of pictures · model ─► accounts · predictions · pages
 """
 
 from __future__ import annotations

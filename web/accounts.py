@@ -36,7 +36,9 @@ def register() -> ResponseReturnValue:
         Attempt(REGISTRATION)
     except TooManyAttemptsError as err:
         return _wait("register.html", form, err)
-    user = User(email=form.email.data, name=form.name.data, password_hash=passwords().hash(form.password.data))
+    user = User(
+        email=form.email.data, name=form.name.data, password_hash=passwords().hash(form.password.data)
+    )
     db.session.add(user)
     try:
         db.session.commit()
@@ -155,7 +157,9 @@ def _page(template: str, form: FlaskForm, **values: object) -> ResponseReturnVal
     return render_template(template, form=form, **values), 400 if request.method == "POST" else 200
 
 
-def _account_page(form: ChangePasswordForm, status: int = 200, problem: str | None = None) -> ResponseReturnValue:
+def _account_page(
+    form: ChangePasswordForm, status: int = 200, problem: str | None = None
+) -> ResponseReturnValue:
     return render_template("account.html", form=form, answers=_count_answers(), problem=problem), status
 
 

@@ -109,7 +109,9 @@ def _withdraw(key: str) -> None:
         store().delete(key)
 
 
-def _row(user: User, image: Image.Image, explanations: Explanations, *, note: str, is_sample: bool) -> Prediction:
+def _row(
+    user: User, image: Image.Image, explanations: Explanations, *, note: str, is_sample: bool
+) -> Prediction:
     answer = explanations.prediction
     return Prediction(
         user_id=user.id,

@@ -24,8 +24,12 @@ class Trouble:
 
 
 TROUBLES = {
-    400: Trouble("That did not arrive as it should", "Something in the request was missing or garbled. Go back and try again."),
-    403: Trouble("This is not open to you", "You are signed in, but this page belongs to somebody else's work."),
+    400: Trouble(
+        "That did not arrive as it should", "Part of it was missing or garbled. Go back and try again."
+    ),
+    403: Trouble(
+        "This is not open to you", "You are signed in, but this page belongs to somebody else's work."
+    ),
     404: Trouble("There is nothing here", "It may have been deleted, or the address is mistyped."),
     405: Trouble("That cannot be done here", "Go back and use the buttons on the page."),
     413: Trouble(
@@ -33,10 +37,13 @@ TROUBLES = {
         "It has more than {megabytes} MB. Save it as JPEG, or at half the size, and send it again. Nothing was stored.",
     ),
     429: Trouble("Too many attempts", "Wait a few minutes, then try again."),
-    500: Trouble("Something broke on our side", "Your picture was not stored. Try again; if it happens twice, tell whoever runs this server."),
+    500: Trouble(
+        "Something broke on our side",
+        "What you sent may not have been kept. Try again; if it happens twice, tell whoever runs this server.",
+    ),
     503: Trouble(
         "The model is not available",
-        "The server runs, but its model could not be loaded, so no picture can be answered. Tell whoever runs this server.",
+        "The server runs, but its model could not be loaded, so no picture is answered. Tell whoever runs it.",
     ),
 }
 FORM_EXPIRED = Trouble(

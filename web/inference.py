@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Literal, Protocol
 
@@ -77,10 +78,9 @@ class Inference:
             return self._predictor
 
     def _load_quietly(self) -> None:
-        try:
+        # A failure is logged already, and the next picture tries again.
+        with suppress(ModelUnavailableError):
             self._ready()
-        except ModelUnavailableError:
-            pass  # Logged already; the next picture tries again.
 
 
 def init_inference(app: Flask, predictor: Explains | None = None) -> None:

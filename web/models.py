@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_login import UserMixin
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, func
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, false, func, text
 from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
 from web.database import Base, UTCDateTime, now
@@ -67,9 +67,9 @@ class LoginAttempt(Base):
 class Prediction(Base):
     """One photograph and its answer, with all that is needed to show it as it was given.
 
-    `key` names it in addresses and names its folder of files. `probabilities` maps class codes to values that sum to 1,
-    in the model's order; `quality` lists `{"name", "reason"}`; `operating_point_measured` is what the model's bundle says
-    of the operating point. `width` and `height` are the stored photograph's, in pixels.
+    `key` names it in addresses and names its folder of files. `probabilities` maps class codes to values that sum
+    to 1, in the model's order; `quality` lists `{"name", "reason"}`; `operating_point_measured` is what the model's
+    bundle says of the operating point. `width` and `height` are the stored photograph's, in pixels.
     """
 
     __tablename__ = "predictions"
@@ -81,7 +81,7 @@ class Prediction(Base):
     created_at: Mapped[datetime] = mapped_column(
         UTCDateTime, default=now, server_default=func.current_timestamp()
     )
-    note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    note: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     is_sample: Mapped[bool] = mapped_column(default=False, server_default=false())
     width: Mapped[int]
     height: Mapped[int]

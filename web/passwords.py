@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cached_property
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,7 +20,7 @@ _LOOKALIKES = str.maketrans("013457@$!", "oieastasi")
 class Passwords:
     """Hashes and checks passwords with one set of cost parameters."""
 
-    def __init__(self, **cost: int) -> None:
+    def __init__(self, **cost: Any) -> None:
         self._hasher = PasswordHasher(**cost)
 
     def hash(self, password: str) -> str:

@@ -1,4 +1,4 @@
-"""What is stored of a photograph: a copy without metadata, a thumbnail, heatmaps; and how these are shown. Writes no file."""
+"""What is stored of a photograph: a copy without metadata, a thumbnail, heatmaps. Writes no file."""
 
 from __future__ import annotations
 

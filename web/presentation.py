@@ -67,7 +67,7 @@ def percent(share: float) -> str:
 
 
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
-    """Writes the risk and the operating point so that the two can be told apart: with a decimal where they are close."""
+    """Writes the risk and the operating point so that they can be told apart: with a decimal where they are close."""
     risk, point = prediction.malignant_probability, prediction.operating_point
     texts = percent(risk), percent(point)
     decimals = 1
@@ -85,7 +85,8 @@ def measured_sentence(prediction: Prediction) -> str | None:
     found = percent(measured["sensitivity"]) + _interval(measured, "sensitivity_ci95")
     spared = percent(measured["specificity"]) + _interval(measured, "specificity_ci95")
     sentence = (
-        f"At {risk_and_point(prediction)[1]} this model finds {found} of malignant lesions and spares {spared} of benign ones."
+        f"At {risk_and_point(prediction)[1]} this model finds {found} of malignant lesions "
+        f"and spares {spared} of benign ones."
     )
     if measured.get("lesions"):
         sentence += f" Measured on {measured['lesions']:,} lesions that it was not trained on."

@@ -22,7 +22,7 @@ _DARK = np.array([62.0, 38.0, 32.0])
 _BLUE_GREY = np.array([104.0, 106.0, 124.0])
 _HAIR = (58, 40, 34)
 
-Field = NDArray[np.float64]
+Field = NDArray[np.floating]
 
 
 def draw_sample(seed: int = SEED) -> Image.Image:
@@ -107,7 +107,9 @@ def _dots(random: np.random.Generator, body: Field) -> Field:
     rim = np.argwhere((_soft(body, 22) > 0.55) & (_soft(body, 22) < 0.8))
     for row, column in random.permutation(rim)[:46]:
         size = random.uniform(3, 8)
-        pen.ellipse([column - size, row - size, column + size, row + size], fill=int(random.uniform(120, 215)))
+        pen.ellipse(
+            [column - size, row - size, column + size, row + size], fill=int(random.uniform(120, 215))
+        )
     return np.asarray(canvas.filter(ImageFilter.GaussianBlur(1.7))) / 255 * body
 
 
@@ -123,7 +125,8 @@ def _with_hairs(image: Image.Image, random: np.random.Generator) -> Image.Image:
     ):
         share = np.linspace(0, 1, 60)[:, None]
         curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * np.array(bend) + share**2 * end
-        pen.line([tuple(point) for point in curve * (2 * WIDTH, 2 * HEIGHT)], fill=(*_HAIR, 200), width=int(random.integers(5, 8)))
+        points = [tuple(point) for point in curve * (2 * WIDTH, 2 * HEIGHT)]
+        pen.line(points, fill=(*_HAIR, 200), width=int(random.integers(5, 8)))
     smooth = layer.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).filter(ImageFilter.GaussianBlur(0.6))
     return Image.alpha_composite(image.convert("RGBA"), smooth).convert("RGB")
 
@@ -137,7 +140,7 @@ def _cloud(random: np.random.Generator, grain: int) -> Field:
 
 def _blob(column: float, row: float, width: float, height: float) -> Field:
     rows, columns = _grid()
-    return np.exp(-(((columns - column) / width) ** 2 + ((rows - row) / height) ** 2) ** 1.5)
+    return np.exp(-((((columns - column) / width) ** 2 + ((rows - row) / height) ** 2) ** 1.5))
 
 
 def _distance_from_centre() -> Field:
@@ -146,7 +149,9 @@ def _distance_from_centre() -> Field:
 
 
 def _soft(field: Field, radius: float) -> Field:
-    blurred = Image.fromarray((field * 255).clip(0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
+    blurred = Image.fromarray((field * 255).clip(0, 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(radius)
+    )
     return np.asarray(blurred) / 255
 
 

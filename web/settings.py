@@ -1,4 +1,4 @@
-"""The website's settings: DERM_* from the environment, then what create_app was handed, then defaults. Opens no database."""
+"""The website's settings: what create_app was handed, then DERM_* of the environment, then defaults. Opens nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def load_settings(app: Flask, config: Mapping[str, Any] | None = None) -> None:
     app.config["DERM_PROXIES"] = _parse_count("DERM_PROXIES", app.config["DERM_PROXIES"])
     app.config["SESSION_COOKIE_SECURE"] = app.config["DERM_HTTPS"]
     app.config["SQLALCHEMY_DATABASE_URI"] = database_url(app.config["DERM_DATABASE_URL"], home)
-    app.config["SECRET_KEY"] = _parse_secret(app.config["DERM_SECRET_KEY"]) or kept_secret(home / "secret-key")
+    app.config["SECRET_KEY"] = _parse_secret(app.config["DERM_SECRET_KEY"]) or kept_secret(
+        home / "secret-key"
+    )
 
 
 def database_url(given: str | None, home: Path) -> str:
@@ -83,7 +85,9 @@ def database_url(given: str | None, home: Path) -> str:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() not in ("postgresql", "sqlite"):
-        raise ConfigError(f"DERM_DATABASE_URL names {url.get_backend_name()!r}. Wanted: postgresql or sqlite.")
+        raise ConfigError(
+            f"DERM_DATABASE_URL names {url.get_backend_name()!r}. Wanted: postgresql or sqlite."
+        )
     return url.render_as_string(hide_password=False)
 
 
@@ -105,7 +109,9 @@ def kept_secret(path: Path) -> str:
     path.chmod(0o600)
     secret = path.read_text().strip()
     if len(secret) < SHORTEST_SECRET:
-        raise ConfigError(f"{path} holds no usable key. Delete it, and a new one is made; everybody signs in again.")
+        raise ConfigError(
+            f"{path} holds no usable key. Delete it, and a new one is made; everybody signs in again."
+        )
     return secret
 
 

@@ -40,7 +40,9 @@ class Attempt:
         here = LoginAttempt.address == self._address
         whose = LoginAttempt.account == self._account
         row = LoginAttempt(account=self._account, address=self._address)
-        db.session.execute(delete(LoginAttempt).where(LoginAttempt.created_at < now() - config["LOGIN_WINDOW"]))
+        db.session.execute(
+            delete(LoginAttempt).where(LoginAttempt.created_at < now() - config["LOGIN_WINDOW"])
+        )
         db.session.add(row)
         db.session.commit()
         limits: list[tuple[ColumnElement[bool], int]]

@@ -55,7 +55,12 @@ class Person:
         return self.post("/logout")
 
     def upload(
-        self, content: bytes | None = None, *, name: str = "IMG_0001.jpg", field: str = "picture", note: str = ""
+        self,
+        content: bytes | None = None,
+        *,
+        name: str = "IMG_0001.jpg",
+        field: str = "picture",
+        note: str = "",
     ) -> TestResponse:
         stream = io.BytesIO(picture() if content is None else content)
         return self.post("/new", {field: (stream, name), "note": note}, content_type="multipart/form-data")
@@ -78,7 +83,9 @@ def make_app(tmp_path: Path, predictor: FakePredictor) -> Iterator[Callable[...,
     made: list[Flask] = []
 
     def make(**config: Any) -> Flask:
-        app = create_app({"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **config}, predictor)
+        app = create_app(
+            {"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **config}, predictor
+        )
         upgrade_database(app)
         made.append(app)
         return app

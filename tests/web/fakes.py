@@ -34,7 +34,7 @@ class MeasuredPoint:
 
 @dataclass
 class FakePredictor:
-    """Gives the probabilities it was told, whatever the picture; its heatmaps are round spots, elsewhere for each class."""
+    """Gives the probabilities it was told, whatever the picture; each class has a round spot for its heatmap."""
 
     probabilities: dict[str, float] = field(default_factory=lambda: dict(REFER))
     quality: tuple[QualityFlag, ...] = ()
@@ -58,7 +58,11 @@ class FakePredictor:
                 top=max(self.probabilities, key=self.probabilities.__getitem__),
                 malignant_probability=malignant,
                 operating_point=self.point.threshold,
-                advice="unsure" if self.quality else "refer" if malignant >= self.point.threshold else "routine",
+                advice="unsure"
+                if self.quality
+                else "refer"
+                if malignant >= self.point.threshold
+                else "routine",
                 quality=self.quality,
                 model_name="fake-network",
                 model_version="3",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -63,7 +62,9 @@ def test_what_is_public_is_what_the_list_says(app: Flask, visitor: Person) -> No
     assert open_to_all == PUBLIC
 
 
-def test_a_visitor_is_led_to_the_door_from_every_other_route(app: Flask, visitor: Person, mira: Person, kept: Kept) -> None:
+def test_a_visitor_is_led_to_the_door_from_every_other_route(
+    app: Flask, visitor: Person, mira: Person, kept: Kept
+) -> None:
     values = VALUES | {"key": mira.answered(note="private")}
     closed = [route for route in routes(app) if route.endpoint not in PUBLIC]
     assert len(closed) >= 14
@@ -89,11 +90,15 @@ def test_a_stranger_finds_nothing_at_any_address_of_another_user(
     assert kept.row(values["key"]).note == "private"
 
 
-def test_what_is_not_there_looks_like_what_belongs_to_somebody_else(app: Flask, mira: Person, stranger: Person) -> None:
+def test_what_is_not_there_looks_like_what_belongs_to_somebody_else(
+    app: Flask, mira: Person, stranger: Person
+) -> None:
     theirs, nobodys = mira.answered(), "0" * 32
     for route in routes(app):
         if "key" in route.arguments:
-            pages = [route.ask(stranger, VALUES | {"key": key}).text.replace(key, "") for key in (theirs, nobodys)]
+            pages = [
+                route.ask(stranger, VALUES | {"key": key}).text.replace(key, "") for key in (theirs, nobodys)
+            ]
             assert pages[0] == pages[1], route
 
 
@@ -110,7 +115,9 @@ def test_no_page_of_one_user_names_another(app: Flask, mira: Person, stranger: P
     for route in routes(app):
         if route.method == "GET":
             page = route.ask(stranger, VALUES | {"key": own}).data
-            assert not any(word.encode() in page for word in ("private note", theirs, mira.email, mira.name)), route
+            assert not any(
+                word.encode() in page for word in ("private note", theirs, mira.email, mira.name)
+            ), route
 
 
 def test_every_post_without_a_token_is_refused(app: Flask, mira: Person, visitor: Person, kept: Kept) -> None:
@@ -140,7 +147,10 @@ def test_every_response_has_every_security_header(app: Flask, mira: Person, visi
         if route.endpoint not in ("predictions.delete", "accounts.logout")
         for person in (mira, visitor)
     ]
-    answers += [("missing", mira, mira.get("/nothing")), ("wrong method", mira, mira.client.put("/new", buffered=True))]
+    answers += [
+        ("missing", mira, mira.get("/nothing")),
+        ("wrong method", mira, mira.client.put("/new", buffered=True)),
+    ]
     for route, _person, response in answers:
         for name, value in HEADERS.items():
             assert response.headers.get(name) == value, (route, name)

@@ -42,7 +42,9 @@ def test_an_address_is_the_same_in_capitals_and_with_spaces(mira: Person, app: F
     assert again.login().status_code == 302
 
 
-@pytest.mark.parametrize("email", ["", "mira", "mira@clinic", "mira@clinic.", "@clinic.org", "a b@clinic.org"])
+@pytest.mark.parametrize(
+    "email", ["", "mira", "mira@clinic", "mira@clinic.", "@clinic.org", "a b@clinic.org"]
+)
 def test_an_address_that_is_none_is_refused(app: Flask, email: str) -> None:
     person = Person(app, email)
     assert person.register().status_code == 400
@@ -62,7 +64,16 @@ def test_control_characters_do_not_reach_the_database(app: Flask) -> None:
 
 @pytest.mark.parametrize(
     "password",
-    ["short", "password123", "Password123!", "P@ssw0rd123", "1234567890", "aaaaaaaaaaaa", "mira@clinic.org", "x" * 129],
+    [
+        "short",
+        "password123",
+        "Password123!",
+        "P@ssw0rd123",
+        "1234567890",
+        "aaaaaaaaaaaa",
+        "mira@clinic.org",
+        "x" * 129,
+    ],
 )
 def test_a_poor_password_is_refused(visitor: Person, password: str) -> None:
     assert visitor.register(password).status_code == 400
@@ -94,7 +105,9 @@ def test_an_unknown_address_costs_a_hash_too(app: Flask, monkeypatch: pytest.Mon
     verified: list[str] = []
     hasher = type(Passwords()._hasher)
     original = hasher.verify
-    monkeypatch.setattr(hasher, "verify", lambda self, kept, word: verified.append(kept) or original(self, kept, word))
+    monkeypatch.setattr(
+        hasher, "verify", lambda self, kept, word: verified.append(kept) or original(self, kept, word)
+    )
     Person(app, "nobody@clinic.org").login()
     assert len(verified) == 1
 
@@ -109,7 +122,9 @@ def test_a_hash_of_older_cost_is_renewed_at_sign_in(mira: Person, make_app: Call
 
 
 @pytest.mark.parametrize("target", ["/history?before=1-" + "a" * 32, "/account"])
-def test_after_signing_in_the_way_leads_on_to_where_one_wanted_to_go(mira: Person, app: Flask, target: str) -> None:
+def test_after_signing_in_the_way_leads_on_to_where_one_wanted_to_go(
+    mira: Person, app: Flask, target: str
+) -> None:
     response = Person(app).login(query_string={"next": target})
     assert response.location == target
 
@@ -143,7 +158,9 @@ def test_signing_in_begins_a_fresh_session(mira: Person, app: Flask) -> None:
         assert session.get("csrf_token") != old_token
 
 
-def test_too_many_failures_close_the_door_also_for_the_right_password(mira: Person, make_app: Callable[..., Flask]) -> None:
+def test_too_many_failures_close_the_door_also_for_the_right_password(
+    mira: Person, make_app: Callable[..., Flask]
+) -> None:
     person = Person(make_app(LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS=3))
     for _ in range(3):
         assert person.login("wrong horse battery").status_code == 400
@@ -170,7 +187,9 @@ def test_an_unknown_address_is_throttled_like_a_known_one(make_app: Callable[...
     assert [person.login().status_code for _ in range(3)] == [400, 400, 429]
 
 
-def test_failures_at_one_account_do_not_close_another(mira: Person, stranger: Person, make_app: Callable[..., Flask]) -> None:
+def test_failures_at_one_account_do_not_close_another(
+    mira: Person, stranger: Person, make_app: Callable[..., Flask]
+) -> None:
     app = make_app(LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS=1)
     Person(app).login("wrong horse battery")
     assert Person(app).login().status_code == 429
@@ -217,15 +236,24 @@ def test_a_changed_password_holds_and_signs_every_other_device_out(mira: Person,
 
 @pytest.mark.parametrize(
     ("current", "new"),
-    [("wrong horse battery", "another horse entirely"), (PASSWORD, "short"), (PASSWORD, PASSWORD), (PASSWORD, "mira@clinic.org")],
+    [
+        ("wrong horse battery", "another horse entirely"),
+        (PASSWORD, "short"),
+        (PASSWORD, PASSWORD),
+        (PASSWORD, "mira@clinic.org"),
+    ],
 )
-def test_a_password_is_not_changed_without_the_old_one_and_a_good_new_one(mira: Person, app: Flask, current: str, new: str) -> None:
+def test_a_password_is_not_changed_without_the_old_one_and_a_good_new_one(
+    mira: Person, app: Flask, current: str, new: str
+) -> None:
     before = user_of(mira).password_hash
     assert mira.post("/account/password", {"current": current, "new": new}).status_code == 400
     assert user_of(mira).password_hash == before
 
 
-def test_guessing_the_password_from_inside_is_throttled_too(mira: Person, make_app: Callable[..., Flask]) -> None:
+def test_guessing_the_password_from_inside_is_throttled_too(
+    mira: Person, make_app: Callable[..., Flask]
+) -> None:
     person = Person(make_app(LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS=2))
     person.login()
     guess = {"current": "wrong horse battery", "new": "another horse entirely"}

@@ -77,8 +77,12 @@ def test_exif_is_gone_and_the_orientation_kept(mira: Person, kept: Kept, orienta
     stored = image_of(kept.file(key, "photo.jpg").read_bytes())
     upright = orientation < 5
     assert stored.size == ((160, 120) if upright else (120, 160))
-    blue_at = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}[orientation]
-    corner = stored.getpixel((8 if blue_at[0] == 0 else stored.width - 9, 8 if blue_at[1] == 0 else stored.height - 9))
+    blue_at = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1)}[
+        orientation
+    ]
+    corner = stored.getpixel(
+        (8 if blue_at[0] == 0 else stored.width - 9, 8 if blue_at[1] == 0 else stored.height - 9)
+    )
     assert corner[2] > 180 > corner[0]
 
 
@@ -91,7 +95,9 @@ def test_nothing_of_the_clients_name_reaches_the_disk(mira: Person, kept: Kept, 
         assert not path.is_file() or b"Musterfrau" not in path.read_bytes()
 
 
-def test_a_very_large_photograph_is_kept_at_display_size(mira: Person, kept: Kept, predictor: FakePredictor) -> None:
+def test_a_very_large_photograph_is_kept_at_display_size(
+    mira: Person, kept: Kept, predictor: FakePredictor
+) -> None:
     content = picture(5200, 2600, quality=20)
     key = mira.answered(content)
     assert image_of(kept.file(key, "photo.jpg").read_bytes()).size == (2400, 1200)
@@ -119,7 +125,9 @@ def too_many_pixels() -> bytes:
 
 
 @pytest.mark.parametrize("kind", BAD_UPLOADS)
-def test_a_bad_upload_gets_one_sentence_and_leaves_nothing(mira: Person, kept: Kept, kind: str, predictor: FakePredictor) -> None:
+def test_a_bad_upload_gets_one_sentence_and_leaves_nothing(
+    mira: Person, kept: Kept, kind: str, predictor: FakePredictor
+) -> None:
     content = too_many_pixels() if kind == "too many pixels" else BAD_UPLOADS[kind]
     response = mira.upload(content, note="still here")
     assert response.status_code == 400
@@ -139,7 +147,9 @@ def test_a_form_without_a_file_says_so(mira: Person) -> None:
     assert "Choose a picture first." in response.text
 
 
-def test_too_many_bytes_get_a_page_that_says_how_many_are_too_many(mira: Person, make_app: Callable[..., Flask], kept: Kept) -> None:
+def test_too_many_bytes_get_a_page_that_says_how_many_are_too_many(
+    mira: Person, make_app: Callable[..., Flask], kept: Kept
+) -> None:
     person = Person(make_app(MAX_CONTENT_LENGTH=1_000_000))
     person.login()
     response = person.post("/new", environ_overrides={"CONTENT_LENGTH": "1500000"})
@@ -148,7 +158,9 @@ def test_too_many_bytes_get_a_page_that_says_how_many_are_too_many(mira: Person,
     assert kept.files() == []
 
 
-def test_a_note_that_is_too_long_is_refused_before_the_picture_is_read(mira: Person, predictor: FakePredictor) -> None:
+def test_a_note_that_is_too_long_is_refused_before_the_picture_is_read(
+    mira: Person, predictor: FakePredictor
+) -> None:
     assert mira.upload(note="x" * 4001).status_code == 400
     assert predictor.seen == []
 
@@ -179,7 +191,9 @@ def test_routine_says_that_it_clears_nothing(mira: Person, predictor: FakePredic
     assert "A low figure does not rule out malignancy" in text
 
 
-def test_no_answer_gives_no_probability_and_no_heatmap(mira: Person, predictor: FakePredictor, kept: Kept) -> None:
+def test_no_answer_gives_no_probability_and_no_heatmap(
+    mira: Person, predictor: FakePredictor, kept: Kept
+) -> None:
     predictor.quality = (DARK,)
     key = mira.answered()
     text = mira.get(f"/answers/{key}").text
@@ -193,15 +207,27 @@ def test_no_answer_gives_no_probability_and_no_heatmap(mira: Person, predictor: 
 
 
 def test_a_benign_top_class_does_not_hide_why_to_refer(mira: Person, predictor: FakePredictor) -> None:
-    predictor.probabilities = {"akiec": 0.05, "bcc": 0.05, "bkl": 0.1, "df": 0.0, "mel": 0.2, "nv": 0.6, "vasc": 0.0}
+    predictor.probabilities = {
+        "akiec": 0.05,
+        "bcc": 0.05,
+        "bkl": 0.1,
+        "df": 0.0,
+        "mel": 0.2,
+        "nv": 0.6,
+        "vasc": 0.0,
+    }
     text = mira.get(f"/answers/{mira.answered()}").text
     assert "Melanocytic naevus is the most likely single diagnosis" in text
     assert 'data-code="mel" src=' in text
 
 
-def test_a_model_with_other_classes_and_no_measured_figures_is_shown_too(mira: Person, predictor: FakePredictor) -> None:
+def test_a_model_with_other_classes_and_no_measured_figures_is_shown_too(
+    mira: Person, predictor: FakePredictor
+) -> None:
     predictor.probabilities = {"benign": 0.3, "malignant": 0.7}
-    predictor.point = MeasuredPoint(sensitivity=None, specificity=None, sensitivity_ci95=None, specificity_ci95=None)
+    predictor.point = MeasuredPoint(
+        sensitivity=None, specificity=None, sensitivity_ci95=None, specificity_ci95=None
+    )
     response = mira.get(f"/answers/{mira.answered()}")
     assert response.status_code == 200
     assert "this model finds" not in response.text
@@ -221,7 +247,9 @@ def test_each_class_has_its_own_overlay_at_the_shape_of_the_photograph(mira: Per
     key = mira.answered(picture(300, 200))
     overlays = {code: mira.get(f"/answers/{key}/heatmap/{code}") for code in REFER}
     assert {response.mimetype for response in overlays.values()} == {"image/webp"}
-    pixels = {code: np.asarray(image_of(response.data).convert("RGBA")) for code, response in overlays.items()}
+    pixels = {
+        code: np.asarray(image_of(response.data).convert("RGBA")) for code, response in overlays.items()
+    }
     assert {array.shape for array in pixels.values()} == {(200, 300, 4)}
     assert pixels["akiec"][80, 75, 3] > 200
     assert pixels["akiec"][-1, -1, 3] == 0
@@ -268,7 +296,9 @@ def test_deleting_is_asked_twice_and_leaves_neither_row_nor_file(mira: Person, k
     assert mira.get(f"/answers/{key}").status_code == 404
 
 
-def test_the_sample_is_answered_in_one_click_and_marked(mira: Person, kept: Kept, predictor: FakePredictor) -> None:
+def test_the_sample_is_answered_in_one_click_and_marked(
+    mira: Person, kept: Kept, predictor: FakePredictor
+) -> None:
     response = mira.post("/new/sample")
     assert response.status_code == 303
     assert kept.row(response.location.rpartition("/")[2]).is_sample
@@ -286,7 +316,9 @@ def test_an_empty_history_teaches_and_a_full_one_lists(mira: Person) -> None:
     assert "1 answer," in text
 
 
-def test_where_the_commit_fails_no_file_stays(mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_commit_fails_no_file_stays(
+    mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
     token = mira.token()
     monkeypatch.setattr(Session, "commit", _fail)
@@ -295,7 +327,7 @@ def test_where_the_commit_fails_no_file_stays(mira: Person, kept: Kept, app: Fla
     )
     monkeypatch.undo()
     assert response.status_code == 500
-    assert "Your picture was not stored" in response.text
+    assert "What you sent may not have been kept" in response.text
     assert (kept.rows(), kept.files()) == (0, [])
 
 
@@ -320,7 +352,9 @@ def test_where_the_commit_went_through_but_was_not_confirmed_the_files_stay(
     assert len(kept.files()) == 9
 
 
-def test_where_the_disk_fails_no_row_and_no_file_stays(mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_the_disk_fails_no_row_and_no_file_stays(
+    mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
     monkeypatch.setattr("web.storage.os.fsync", _fail)
     assert mira.upload().status_code == 500
@@ -332,7 +366,9 @@ def _fail(*_: object) -> None:
     raise OSError("No space left on device")
 
 
-def test_the_sweep_removes_files_without_a_row_and_nothing_else(mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_removes_files_without_a_row_and_nothing_else(
+    mira: Person, kept: Kept, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = mira.answered()
     with app.app_context():
         orphan = app.extensions["pictures"].folder("0" * 32)
@@ -353,7 +389,9 @@ def test_a_picture_whose_files_are_gone_is_a_plain_404(mira: Person, kept: Kept,
     assert mira.get(f"/answers/{key}").status_code == 200
 
 
-def test_without_a_model_the_site_runs_and_says_what_is_wrong(mira: Person, app: Flask, kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_model_the_site_runs_and_says_what_is_wrong(
+    mira: Person, app: Flask, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(model: object) -> None:
         raise BundleError("model.safetensors was altered.")
 

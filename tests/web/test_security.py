@@ -88,10 +88,14 @@ def test_no_template_has_an_inline_style_or_script(path: Path) -> None:
 @pytest.mark.parametrize("path", [*TEMPLATES, *STYLES, *SCRIPTS], ids=lambda path: path.name)
 def test_no_file_names_another_host(path: Path) -> None:
     text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
-    assert not re.search(r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+    assert not re.search(
+        r"(https?:)?//[a-z0-9.-]+\.[a-z]{2,}", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    )
 
 
-@pytest.mark.parametrize("path", [path for path in STYLES if path.name != "tokens.css"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [path for path in STYLES if path.name != "tokens.css"], ids=lambda path: path.name
+)
 def test_only_the_tokens_name_colours(path: Path) -> None:
     without_comments = re.sub(r"/\*.*?\*/", "", path.read_text("utf-8"), flags=re.DOTALL)
     named = set(re.findall(r"#[0-9a-f]{3,8}\b", without_comments)) - {"#fff", "#000"}
@@ -102,7 +106,9 @@ def test_the_two_dark_blocks_of_the_tokens_are_equal() -> None:
     text = (ROOT / "static" / "css" / "tokens.css").read_text("utf-8")
     blocks = re.findall(r"\{\s*color-scheme: dark;(.*?)\}", text, re.DOTALL)
     assert len(blocks) == 2
-    assert [line.strip() for line in blocks[0].splitlines()] == [line.strip() for line in blocks[1].splitlines()]
+    assert [line.strip() for line in blocks[0].splitlines()] == [
+        line.strip() for line in blocks[1].splitlines()
+    ]
 
 
 def test_what_a_user_writes_is_written_as_text(app: Flask) -> None:

@@ -1,0 +1,144 @@
+"""How figures, names and times are written."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.web.fakes import REFER, ROUTINE
+from web.pictures import SAMPLE
+from web.presentation import (
+    class_bars,
+    date_text,
+    diagnosis_name,
+    explained_code,
+    initials,
+    leading_malignancy,
+    measured_sentence,
+    percent,
+    risk_and_point,
+    risk_scale,
+    seconds_text,
+    svg_percent,
+)
+from web.sample import HEIGHT, WIDTH, draw_sample
+
+
+def answer(risk: float = 0.67, point: float = 0.18, **values: object) -> SimpleNamespace:
+    return SimpleNamespace(malignant_probability=risk, operating_point=point, **values)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "<1%"),
+        (0.0099, "<1%"),
+        (0.01, "1%"),
+        (0.125, "12%"),
+        (0.626, "63%"),
+        (0.99, "99%"),
+        (0.991, ">99%"),
+        (1, ">99%"),
+    ],
+)
+def test_shares_are_whole_percents_and_never_none_or_all(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_no_share_is_ever_written_as_nought_or_a_hundred() -> None:
+    assert {"0%", "100%"}.isdisjoint(percent(step / 10000) for step in range(10001))
+
+
+@pytest.mark.parametrize(
+    ("risk", "point", "texts"),
+    [
+        (0.67, 0.18, ("67%", "18%")),
+        (0.176, 0.18, ("17.6%", "18.0%")),
+        (0.1801, 0.1799, ("18.01%", "17.99%")),
+        (0.18, 0.18, ("18%", "18%")),
+        (0.004, 0.006, ("0.4%", "0.6%")),
+    ],
+)
+def test_risk_and_point_can_be_told_apart(risk: float, point: float, texts: tuple[str, str]) -> None:
+    assert risk_and_point(answer(risk, point)) == texts
+
+
+def test_classes_stand_in_order_of_probability_with_their_names() -> None:
+    bars = class_bars(SimpleNamespace(probabilities=REFER))
+    assert [bar.code for bar in bars] == ["mel", "nv", "bkl", "bcc", "akiec", "df", "vasc"]
+    assert (bars[0].name, bars[0].malignant) == ("Melanoma", True)
+    assert math.isclose(sum(bar.probability for bar in bars), 1)
+
+
+def test_a_class_that_is_not_known_keeps_its_code() -> None:
+    assert diagnosis_name("xyz") == "xyz"
+    assert class_bars(SimpleNamespace(probabilities={"xyz": 1.0}))[0].name == "xyz"
+
+
+def test_the_heatmap_shown_first_is_that_of_what_the_advice_rests_on() -> None:
+    mixed = REFER | {"mel": 0.2, "nv": 0.643}
+    assert explained_code(answer(probabilities=REFER, top="mel", advice="refer")) == "mel"
+    assert explained_code(answer(probabilities=mixed, top="nv", advice="refer")) == "mel"
+    assert explained_code(answer(probabilities=ROUTINE, top="nv", advice="routine")) == "nv"
+
+
+def test_no_malignancy_leads_where_none_makes_up_most_of_the_risk() -> None:
+    even = {"akiec": 0.2, "bcc": 0.2, "mel": 0.2, "nv": 0.4}
+    assert leading_malignancy(answer(0.6, probabilities=even)) is None
+    led = leading_malignancy(answer(0.67, probabilities=REFER))
+    assert led is not None
+    assert led.code == "mel"
+
+
+def test_the_measured_figures_come_with_interval_and_number() -> None:
+    measured = {"sensitivity": 0.95, "specificity": 0.5, "sensitivity_ci95": [0.9, 0.98], "lesions": 1119}
+    assert measured_sentence(answer(operating_point_measured=measured)) == (
+        "At 18% this model finds 95% (95% CI 90–98) of malignant lesions and spares 50% of benign ones. "
+        "Measured on 1,119 lesions that it was not trained on."
+    )
+    assert measured_sentence(answer(operating_point_measured={})) is None
+
+
+@pytest.mark.parametrize(("risk", "anchor"), [(0.01, "start"), (0.5, "middle"), (0.98, "end")])
+def test_the_scale_keeps_its_figure_inside(risk: float, anchor: str) -> None:
+    scale = risk_scale(answer(risk))
+    assert scale.risk_anchor == anchor
+    assert (scale.point, scale.rest) == ("18%", "82%")
+
+
+@pytest.mark.parametrize(("share", "text"), [(0, "0%"), (0.1, "10%"), (0.12345, "12.35%"), (1, "100%")])
+def test_lengths_are_written_for_svg(share: float, text: str) -> None:
+    assert svg_percent(share) == text
+
+
+def test_dates_and_durations_are_short() -> None:
+    assert date_text(datetime(2026, 11, 2, 9, 14, tzinfo=UTC)) == "2 Nov 2026"
+    assert [seconds_text(seconds) for seconds in (0.081, 1.44)] == ["0.08 s", "1.4 s"]
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("Dr Mira Aydin", "MA"),
+        ("Mira", "M"),
+        ("Prof. Dr. Li", "L"),
+        ("Ana María de la Cruz", "AC"),
+        ("Dr", "D"),
+        ("-", "-"),
+    ],
+)
+def test_initials_leave_titles_out(name: str, letters: str) -> None:
+    assert initials(name) == letters
+
+
+def test_the_sample_that_ships_is_the_one_that_is_drawn() -> None:
+    drawn, shipped = draw_sample(), Image.open(SAMPLE)
+    assert shipped.size == (WIDTH, HEIGHT)
+    with shipped:
+        difference = np.abs(np.asarray(shipped, dtype=np.int16) - np.asarray(drawn, dtype=np.int16))
+    assert difference.mean() < 3
