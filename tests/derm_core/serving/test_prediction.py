@@ -1,0 +1,63 @@
+"""Answers as plain values."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from derm_core.errors import DermError
+from derm_core.serving.prediction import Explanations, Prediction, QualityFlag
+
+PREDICTION = Prediction(
+    probabilities={"nv": 0.7, "mel": 0.3},
+    top="nv",
+    malignant_probability=0.3,
+    operating_point=0.25,
+    advice="unsure",
+    quality=(QualityFlag("too-small", "Take it again."),),
+    model_name="tiny",
+    model_version="1",
+    model_sha256="ab",
+    seconds=0.25,
+)
+
+
+def test_a_prediction_survives_the_trip_through_json() -> None:
+    back = Prediction.from_dict(json.loads(json.dumps(PREDICTION.to_dict())))
+    assert back == PREDICTION
+    assert list(back.probabilities) == ["nv", "mel"]
+    assert back.quality[0].reason == "Take it again."
+
+
+def test_what_is_handed_out_is_a_copy() -> None:
+    PREDICTION.to_dict()["probabilities"]["nv"] = 0.0
+    assert PREDICTION.probabilities["nv"] == 0.7
+
+
+@pytest.mark.parametrize("change", [{"extra": 1}, {"advice": "cut"}])
+def test_a_stored_prediction_of_another_shape_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(DermError, match="A stored prediction"):
+        Prediction.from_dict(PREDICTION.to_dict() | change)
+    with pytest.raises(DermError, match="A stored prediction has the keys none"):
+        Prediction.from_dict({})
+
+
+def test_heatmaps_of_all_classes_are_a_mapping_in_class_order() -> None:
+    heatmaps = {code: np.zeros((2, 3), np.float32) for code in ("nv", "mel")}
+    explanations = Explanations(PREDICTION, heatmaps)
+    assert list(explanations) == ["nv", "mel"]
+    assert len(explanations) == 2
+    assert explanations["mel"] is heatmaps["mel"]
+    assert "bcc" not in explanations
+
+
+def test_answers_and_colours_need_no_torch() -> None:
+    code = (
+        "import sys; import derm_core.serving.prediction, derm_core.explanation.overlay; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
