@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,25 +78,45 @@ def predictor() -> FakePredictor:
     return FakePredictor()
 
 
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file at head, to be copied: migrating anew for every test would take most of the time."""
+    home = tmp_path_factory.mktemp("migrated")
+    app = create_app({"DERM_HOME": home}, FakePredictor())
+    upgrade_database(app)
+    close_connections(app)
+    return home / "dermatrace.sqlite3"
+
+
 @pytest.fixture
-def make_app(tmp_path: Path, predictor: FakePredictor) -> Iterator[Callable[..., Flask]]:
+def make_app(
+    tmp_path: Path, predictor: FakePredictor, migrated_database: Path
+) -> Iterator[Callable[..., Flask]]:
     """Makes apps on one home folder; closes their connections afterwards."""
     made: list[Flask] = []
+    (tmp_path / "home").mkdir()
+    shutil.copy(migrated_database, tmp_path / "home")
 
     def make(**config: Any) -> Flask:
         app = create_app(
             {"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **config}, predictor
         )
-        upgrade_database(app)
+        if "DERM_DATABASE_URL" in config:
+            upgrade_database(app)
         made.append(app)
         return app
 
     yield make
     for app in made:
-        with app.app_context():
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
+        close_connections(app)
+
+
+def close_connections(app: Flask) -> None:
+    """Leaves no connection of an app open."""
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 @pytest.fixture

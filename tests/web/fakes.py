@@ -88,3 +88,8 @@ def picture(width: int = 160, height: int = 120, *, form: str = "JPEG", **option
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def image_of(content: bytes) -> Image.Image:
+    """The picture in a file's bytes."""
+    return Image.open(io.BytesIO(content))
