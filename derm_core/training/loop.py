@@ -21,6 +21,7 @@ from derm_core.data.dataset import ResumableBatches, TrainingPictures
 from derm_core.data.sampling import limit_by_class
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_diagnosis, get_task
+from derm_core.errors import ConfigError
 from derm_core.evaluation.metrics import evaluate_probabilities
 from derm_core.models import build_model, classifier_layer
 from derm_core.training.checkpoint import save_best, save_last
@@ -131,7 +132,8 @@ def fit(
         The run folder.
 
     Raises:
-        ConfigError: settings that do not fit each other, the dataset, or the run that is resumed.
+        ConfigError: settings that do not fit each other, the dataset, or the run that is resumed, or under which the
+            loss has no bounds.
         CheckpointError: neither of the last two checkpoints is whole.
         DatasetError, WeightsNotFoundError: as their sources say.
     """
@@ -213,6 +215,8 @@ def train_one_epoch(
             inputs = nn.functional.interpolate(inputs, size=(size, size), mode="bilinear", antialias=True)
         targets = labels.to(hardware.device)
         loss, errors = _train_one_step(run, config, inputs, targets, loss_function, hardware)
+        if not math.isfinite(loss):
+            raise _diverged(run, f"the loss is {loss}")
         now = time.monotonic()
         run.sums["loss"] += loss * len(labels)
         run.sums["errors"] += errors
@@ -345,6 +349,13 @@ class WarmupCosine:
         )
 
 
+def _diverged(run: _Run, sign: str) -> ConfigError:
+    return ConfigError(
+        f"Training diverged in epoch {run.epoch + 1}, step {run.step}: {sign}. Lower training.learning_rate "
+        f"(now {run.learning_rate:g}), lengthen training.warmup_epochs or set training.clip_norm."
+    )
+
+
 def _close_epoch(
     run: _Run,
     config: RunConfig,
@@ -356,6 +367,8 @@ def _close_epoch(
 ) -> tuple[dict[str, Any], float]:
     model = run.evaluated_model()
     logits = predict_logits(model, pixels, config, hardware.device)
+    if not np.isfinite(logits).all():
+        raise _diverged(run, "the validation pictures get no finite answer")
     probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
     classes = get_task(config.data.task).classes
     figures = evaluate_probabilities(
