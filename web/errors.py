@@ -84,11 +84,12 @@ def _model_unavailable(error: ModelUnavailableError) -> ResponseReturnValue:
 
 
 def _page(status: int, trouble: Trouble) -> ResponseReturnValue:
-    megabytes = current_app.config["MAX_CONTENT_LENGTH"] // 1_000_000
-    text = trouble.text.format(megabytes=megabytes)
-    # After a fault of the server the database may not answer: such a page asks it for nothing.
-    page = render_template("error.html", status=status, title=trouble.title, text=text, plain=status >= 500)
-    return page, status
+    text = trouble.text.format(megabytes=current_app.config["MAX_CONTENT_LENGTH"] // 1_000_000)
+    values = {"status": status, "title": trouble.title, "text": text}
+    if status < 500:
+        return render_template("error.html", **values), status
+    # After a fault of the server the database may not answer. render_template would ask it who is signed in.
+    return current_app.jinja_env.get_template("error.html").render(plain=True, **values), status
 
 
 def _drain_request() -> None:

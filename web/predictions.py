@@ -101,13 +101,13 @@ def delete(key: str) -> ResponseReturnValue:
 @predictions.get("/answers/<key>/photo")
 def photo(key: str) -> ResponseReturnValue:
     """Returns the photograph."""
-    return send_file(_path(own_prediction(key), PHOTO))
+    return send_file(_path(own_prediction(key), PHOTO), max_age=0)
 
 
 @predictions.get("/answers/<key>/thumbnail")
 def thumbnail(key: str) -> ResponseReturnValue:
     """Returns a small copy of the photograph."""
-    return send_file(_path(own_prediction(key), THUMBNAIL))
+    return send_file(_path(own_prediction(key), THUMBNAIL), max_age=0)
 
 
 @predictions.get("/answers/<key>/heatmap/<code>")

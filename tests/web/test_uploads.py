@@ -85,7 +85,7 @@ def test_nothing_of_the_clients_name_reaches_the_disk(mira: Person, kept: Kept, 
 def test_a_very_large_photograph_is_kept_at_display_size(
     mira: Person, kept: Kept, predictor: FakePredictor
 ) -> None:
-    content = picture(5200, 2600, quality=20)
+    content = picture(2600, 1300, quality=20)
     key = mira.answered(content)
     assert image_of(kept.file(key, "photo.jpg").read_bytes()).size == (2400, 1200)
     assert predictor.seen == [content]
