@@ -86,9 +86,9 @@ def make_bundle(
 ) -> BundleDescription:
     """Makes a model bundle of a run's best epoch.
 
-    Temperature and operating points are fitted on the run's validation split, through the predictor itself, so that
-    what is rounded when the weights are stored is rounded there too. The figures of the card come from the test split,
-    where the dataset has one.
+    Temperature and operating points are set on the run's validation split, through the predictor itself, so that
+    what is rounded when the weights are stored is rounded there too. Figures come from the test split, where the
+    dataset has one.
 
     Args:
         run: the run folder.
@@ -115,7 +115,7 @@ def make_bundle(
         temperature = _fitted_temperature(load_predictor(trial), config, dataset, progress)
         description = replace(description, temperature=temperature)
         save_bundle(trial, model_state=best["model"], description=description, half=half, overwrite=True)
-        points = _operating_points(load_predictor(trial), config, dataset, progress)
+        points = _operating_points(load_predictor(trial), config, dataset, test_split, progress)
         description = replace(description, operating_points=points, default_operating_point=points[0].name)
         save_bundle(trial, model_state=best["model"], description=description, half=half, overwrite=True)
         if test_split in set(dataset.table["split"]):
@@ -179,12 +179,14 @@ def _validation_answers(
     subset = limit_by_class(
         dataset.for_task(get_task(config.data.task)).subset(config.data.valid_split), config.data.limit
     )
+    return subset, _answers(predictor, subset, progress)
+
+
+def _answers(predictor: Predictor, subset: Dataset, progress: Progress | None) -> list[Prediction]:
     answers: Iterable[Prediction] = predictor.predict_many(
         subset.image_path(index) for index in range(len(subset))
     )
-    if progress is not None:
-        answers = progress(answers, len(subset))
-    return subset, list(answers)
+    return list(answers if progress is None else progress(answers, len(subset)))
 
 
 def _probabilities(answers: Sequence[Prediction]) -> np.ndarray:
@@ -202,35 +204,60 @@ def _fitted_temperature(
 
 
 def _operating_points(
-    predictor: Predictor, config: RunConfig, dataset: Dataset, progress: Progress | None
+    predictor: Predictor, config: RunConfig, dataset: Dataset, measured_split: str, progress: Progress | None
 ) -> tuple[OperatingPoint, ...]:
-    subset, answers = _validation_answers(predictor, config, dataset, progress)
-    risk = np.array([answer.malignant_probability for answer in answers])
-    malignant = np.array(predictor.description.malignant)[subset.labels(get_task(config.data.task))]
-    if not malignant.any():
+    """Sets the thresholds on the validation split, and measures them on another where there is one."""
+    source = f"split of {_data_name(dataset)}"
+    chosen = _risks(predictor, *_validation_answers(predictor, config, dataset, progress))
+    if not chosen.malignant.any():
         raise ConfigError(
             f"The {config.data.valid_split} split of {dataset.folder} holds no malignant picture, so no operating "
             "point can be set. Split it anew with prepare_data."
         )
+    if measured_split in set(dataset.table["split"]):
+        subset = dataset.for_task(get_task(config.data.task)).subset(measured_split)
+        seen = _risks(predictor, subset, _answers(predictor, subset, progress))
+        measured_on = (
+            f"{measured_split} {source}; the threshold was set on its {config.data.valid_split} split"
+        )
+    else:
+        seen, measured_on = chosen, f"{config.data.valid_split} {source}, on which the threshold was set"
     points = []
     for sensitivity in SENSITIVITIES:
-        measured = measure_operating_point(
-            risk, malignant, subset.lesions, operating_threshold(risk, malignant, sensitivity)
-        )
+        threshold = operating_threshold(chosen.risk, chosen.malignant, sensitivity)
+        figures = measure_operating_point(seen.risk, seen.malignant, seen.lesions, threshold)
         points.append(
             OperatingPoint(
                 name=f"sensitivity-{sensitivity:.2f}",
-                measured_on=f"{config.data.valid_split} split of {_data_name(dataset)}, on which it was set",
-                threshold=measured["threshold"],
-                sensitivity=measured["sensitivity"],
-                specificity=measured["specificity"],
-                sensitivity_ci95=_interval(measured["sensitivity_ci95"]),
-                specificity_ci95=_interval(measured["specificity_ci95"]),
-                lesions=measured["lesions"],
-                photographs=measured["photographs"],
+                threshold=threshold,
+                sensitivity=figures["sensitivity"],
+                specificity=figures["specificity"],
+                sensitivity_ci95=_interval(figures["sensitivity_ci95"]),
+                specificity_ci95=_interval(figures["specificity_ci95"]),
+                lesions=figures["lesions"],
+                photographs=figures["photographs"],
+                measured_on=measured_on,
             )
         )
     return tuple(points)
+
+
+@dataclass(frozen=True)
+class _Risks:
+    """risk: float64 (N,); malignant: bool (N,); lesions: str (N,)."""
+
+    risk: np.ndarray
+    malignant: np.ndarray
+    lesions: np.ndarray
+
+
+def _risks(predictor: Predictor, subset: Dataset, answers: Sequence[Prediction]) -> _Risks:
+    labels = subset.labels(get_task(predictor.description.task))
+    return _Risks(
+        np.array([answer.malignant_probability for answer in answers]),
+        np.array(predictor.description.malignant)[labels],
+        subset.lesions,
+    )
 
 
 def _interval(ends: list[float] | None) -> tuple[float, float] | None:

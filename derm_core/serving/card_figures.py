@@ -121,7 +121,7 @@ def operating_points_section(description: Values, metrics: Values) -> str:
         ]
         for name, point in points.items()
     ]
-    parts.append("The thresholds, with what was measured where each was chosen:")
+    parts.append("The thresholds, with what was measured at each:")
     header = [
         "Operating point",
         "Threshold",
@@ -129,7 +129,7 @@ def operating_points_section(description: Values, metrics: Values) -> str:
         "Specificity",
         "Photographs",
         "Lesions",
-        "Chosen on",
+        "Measured on",
     ]
     parts.append(table(header, rows))
     if advice := metrics.get("advice"):

@@ -74,11 +74,24 @@ def test_temperature_and_operating_points_are_those_of_the_validation_split(
     assert names == ["sensitivity-0.95", "sensitivity-0.90"]
     assert description.default_operating_point == "sensitivity-0.95"
     for point, wanted in zip(description.operating_points, (0.95, 0.90), strict=True):
+        assert (risk[malignant] >= point.threshold).mean() >= wanted
+        # One step higher, and too few would be found.
+        assert (risk[malignant] > point.threshold).mean() < wanted
+
+
+def test_operating_points_are_measured_on_the_test_split(tiny_runs: TinyRuns, tmp_path: Path) -> None:
+    description = make_bundle(tiny_runs.short, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
+    subset = tiny_runs.dataset.subset("test")
+    answers = load_predictor(tmp_path / "b").predict_many(subset.image_path(i) for i in range(len(subset)))
+    risk = np.array([answer.malignant_probability for answer in answers])
+    malignant = subset.table["diagnosis"].to_numpy() == "mel"
+    for point in description.operating_points:
         referred = risk >= point.threshold
-        assert referred[malignant].mean() >= wanted
         assert point.sensitivity == pytest.approx(referred[malignant].mean())
         assert point.specificity == pytest.approx(1 - referred[~malignant].mean())
         assert (point.lesions, point.photographs) == (12, 12)
+        assert point.measured_on.startswith("test split of")
+    assert description.metrics["sensitivity_at_operating_point"] == description.operating_point.sensitivity
 
 
 def test_the_card_and_the_metrics_come_from_the_test_split(tiny_runs: TinyRuns, tmp_path: Path) -> None:
@@ -107,6 +120,7 @@ def test_without_a_test_split_the_bundle_claims_nothing(tiny_runs: TinyRuns, tmp
     run = _rebranded(tiny_runs.long, tmp_path / "run", without)
     description = make_bundle(run, without, tmp_path / "b", name="tiny", version="1")
     assert description.metrics == {}
+    assert description.operating_point.measured_on == "val split of dataset, on which the threshold was set"
 
 
 def test_a_run_on_other_data_is_refused(tiny_runs: TinyRuns) -> None:
