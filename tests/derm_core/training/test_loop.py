@@ -1,0 +1,376 @@
+"""The training loop: its schedules by hand, and whole runs of a small network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from derm_core.data.cache import open_pixels
+from derm_core.data.table import Dataset
+from derm_core.data.transforms import Augmentation
+from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
+from derm_core.models import build_model, classifier_layer
+from derm_core.training import loop
+from derm_core.training.checkpoint import KEYS, load_best, load_last
+from derm_core.training.loop import MovingAverage, WarmupCosine, fit, picture_size, predict_logits
+from derm_core.training.records import COLUMNS, read_records
+from tests.derm_core.training.tiny import differences, tiny_config
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
+    schedule = WarmupCosine(warmup=4, total=12)
+    assert [schedule(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    # Eight steps of cosine: at its start 1, after a quarter (1 + cos 45°) / 2, half-way 1/2, at its end 0.
+    assert schedule(4) == 1.0
+    assert schedule(6) == pytest.approx((1 + math.sqrt(0.5)) / 2)
+    assert schedule(8) == pytest.approx(0.5)
+    assert schedule(12) == pytest.approx(0.0)
+    assert schedule(13) == pytest.approx(0.0)
+
+
+def test_without_a_warm_up_the_learning_rate_begins_whole() -> None:
+    schedule = WarmupCosine(warmup=0, total=10)
+    assert schedule(0) == 1.0
+    assert schedule(5) == pytest.approx(0.5)
+
+
+def test_a_warm_up_as_long_as_the_run_only_rises() -> None:
+    assert [WarmupCosine(warmup=2, total=2)(step) for step in range(2)] == [0.5, 1.0]
+
+
+def test_the_moving_average_remembers_more_as_it_goes_on() -> None:
+    average = MovingAverage(0.9)
+    old, new = torch.tensor([1.0]), torch.tensor([0.0])
+    # (1 + n) / (10 + n) of the old: 2/11 after one update, 1/2 after eight, and 0.9 at most.
+    assert average(old, new, torch.tensor(1)).item() == pytest.approx(2 / 11)
+    assert average(old, new, torch.tensor(8)).item() == pytest.approx(0.5)
+    assert average(old, new, torch.tensor(80)).item() == pytest.approx(0.9)
+    assert average(old, new, 10_000).item() == pytest.approx(0.9)
+
+
+def test_counts_are_taken_over_and_not_averaged() -> None:
+    average = MovingAverage(0.9)
+    assert average(torch.tensor(3), torch.tensor(8), 5).item() == 8
+
+
+def test_the_moving_average_of_three_steps_by_hand() -> None:
+    weight = nn.Linear(1, 1, bias=False)
+    averaged = AveragedModel(weight, avg_fn=MovingAverage(0.5), use_buffers=True)
+    for value in (1.0, 2.0, 4.0):
+        nn.init.constant_(weight.weight, value)
+        averaged.update_parameters(weight)
+    # The first is copied; then 2/11 of 1 and 9/11 of 2; then 3/12 of that and 9/12 of 4.
+    expected = 3 / 12 * (2 / 11 * 1 + 9 / 11 * 2) + 9 / 12 * 4
+    assert averaged.module.weight.item() == pytest.approx(expected)
+
+
+def test_pictures_keep_their_size_where_no_other_is_asked_for() -> None:
+    config = tiny_config(image_size=160, epochs=8)
+    assert {picture_size(config, epoch) for epoch in range(8)} == {160}
+
+
+def test_pictures_grow_to_their_size_over_three_quarters_of_the_epochs() -> None:
+    config = tiny_config(image_size=192, epochs=8, first_image_size=128)
+    # 128 + 64 * epoch / 6, to the nearest 32: 128, 138.7, 149.3, 160, 170.7, 181.3, then whole.
+    assert [picture_size(config, epoch) for epoch in range(8)] == [128, 128, 160, 160, 160, 192, 192, 192]
+
+
+@pytest.mark.parametrize("first", [1, 10, 16, 31])
+def test_no_picture_is_smaller_than_32_pixels(first: int) -> None:
+    config = tiny_config(image_size=64, epochs=4, first_image_size=first)
+    sizes = [picture_size(config, epoch) for epoch in range(4)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (32, 64)
+
+
+def test_a_first_size_beyond_the_last_changes_nothing() -> None:
+    assert picture_size(tiny_config(image_size=64, first_image_size=128), 0) == 64
+
+
+@pytest.mark.parametrize("last", [100, 192, 250])
+def test_pictures_never_exceed_their_size_and_reach_it(last: int) -> None:
+    config = tiny_config(image_size=last, epochs=12, first_image_size=64)
+    sizes = [picture_size(config, epoch) for epoch in range(12)]
+    assert sizes == sorted(sizes)
+    assert sizes[-3:] == [last] * 3
+
+
+def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None:
+    config = tiny_config()
+    network = build_model("mobilenet_v3_small", 3).train()
+    pixels = open_pixels(coloured, config.preprocessing)
+    logits = predict_logits(network, pixels, config)
+    assert all(module.training for module in network.modules())
+    assert logits.shape == (33, 3)
+    assert logits.dtype == np.float32
+    with torch.no_grad():
+        expected = network.eval()(config.preprocessing.tensor(np.array(pixels)))
+    assert np.allclose(logits, expected.numpy(), atol=1e-5)
+
+
+class Notes:
+    """An observer that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.losses: list[float] = []
+        self.metrics: list[float | None] = []
+
+    def prepare(self, pictures: int) -> Callable[[int], object]:
+        self.told.append(f"prepare {pictures}")
+        return lambda count: self.told.append(f"decoded {count}")
+
+    def begin_epoch(self, epoch: int, epochs: int, batches: int, position: int, batch_size: int) -> None:
+        self.told.append(f"begin {epoch}/{epochs} at {position}/{batches} of {batch_size}")
+
+    def end_step(self, loss: float, metric: float | None) -> None:
+        self.told.append("step")
+        self.losses.append(loss)
+        self.metrics.append(metric)
+
+    def end_epoch(self, record: dict[str, Any], best: bool) -> None:
+        self.told.append(f"end {record['epoch']}")
+
+
+@pytest.fixture(scope="module")
+def finished(coloured: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Notes]:
+    """A run of three epochs with a moving average."""
+    notes = Notes()
+    out = tmp_path_factory.mktemp("finished") / "run"
+    config = tiny_config(epochs=3, batch_size=7, ema_decay=0.9, label_smoothing=0.1, clip_norm=1.0)
+    assert fit(config, coloured, out, observer=notes) == out
+    return out, notes
+
+
+def test_a_run_leaves_the_files_that_were_agreed_on(finished: tuple[Path, Notes]) -> None:
+    out, _ = finished
+    assert sorted(path.name for path in out.iterdir()) == [
+        "best.pt",
+        "checksums.json",
+        "config.toml",
+        "last.pt",
+        "log.jsonl",
+        "previous.pt",
+        "records",
+    ]
+    assert sorted(path.name for path in (out / "records").iterdir()) == [
+        f"epoch-000{epoch}.parquet" for epoch in (1, 2, 3)
+    ]
+
+
+def test_a_checkpoint_has_the_keys_that_were_agreed_on(finished: tuple[Path, Notes]) -> None:
+    state = torch.load(finished[0] / "last.pt", weights_only=True)
+    assert tuple(state) == KEYS
+    assert (state["epoch"], state["step"], state["sampler"]["position"]) == (3, 9, 0)
+    assert state["config"]["training"]["epochs"] == 3
+
+
+def test_a_person_is_told_of_each_step_and_epoch(finished: tuple[Path, Notes]) -> None:
+    notes = finished[1]
+    # 24 pictures in batches of 7 are three whole batches.
+    epochs = [[f"begin {n}/3 at 0/3 of 7", "step", "step", "step", f"end {n}"] for n in (1, 2, 3)]
+    begin = notes.told.index("begin 1/3 at 0/3 of 7")
+    assert notes.told[begin:] == [word for epoch in epochs for word in epoch]
+    assert [word for word in notes.told[:begin] if word.startswith("prepare")] == ["prepare 24", "prepare 9"]
+    assert notes.metrics[:3] == [None] * 3
+    assert None not in notes.metrics[3:]
+
+
+def test_each_epoch_has_a_record_whose_figures_agree(finished: tuple[Path, Notes]) -> None:
+    out, notes = finished
+    records = read_records(out)
+    assert tuple(records.columns) == COLUMNS
+    assert records["epoch"].tolist() == [1, 2, 3]
+    assert set(records["name"]) == {"tiny"}
+    assert records["used_data_augmentation"].all()
+    for row in records.to_dict("records"):
+        matrix = np.stack(row["confusion_matrix"])
+        # Nine validation pictures, three of each diagnosis, truth in rows.
+        assert matrix.sum(axis=1).tolist() == [3, 3, 3]
+        assert row["accuracy"] == pytest.approx(np.trace(matrix) / 9)
+        assert row["valid_errs"] == pytest.approx(1 - row["accuracy"])
+        assert row["balanced_accuracy"] == pytest.approx((np.diag(matrix) / 3).mean())
+        # 21 of the 24 pictures are shown in an epoch.
+        assert row["train_errs"] * 21 == pytest.approx(round(row["train_errs"] * 21))
+        assert row["images_per_second"] == pytest.approx(21 / row["seconds"])
+    assert records["train_loss"].tolist() == pytest.approx(
+        [notes.losses[2], notes.losses[5], notes.losses[8]]
+    )
+    # One epoch of warm-up, then half of a cosine over two: 1, 1/2, 0 of the learning rate.
+    assert records["lr"].tolist() == pytest.approx([2e-3, 1e-3, 0.0])
+
+
+def test_the_record_holds_the_classifier_that_was_checked(finished: tuple[Path, Notes]) -> None:
+    out, _ = finished
+    network = build_model("shufflenet_v2_x0_5", 3)
+    averaged = {
+        name.removeprefix("module."): tensor
+        for name, tensor in load_last(out)["ema"].items()
+        if name.startswith("module.")
+    }
+    network.load_state_dict(averaged)
+    row = read_records(out).iloc[-1]
+    assert np.allclose(np.stack(row["classifier.weight"]), classifier_layer(network).weight.detach())
+    assert np.allclose(row["classifier.bias"], classifier_layer(network).bias.detach())
+
+
+def test_the_best_weights_are_the_averaged_ones_of_the_best_epoch(
+    finished: tuple[Path, Notes], coloured: Dataset
+) -> None:
+    out, _ = finished
+    best = load_best(out)
+    records = read_records(out)
+    assert best["epoch"] == int(records["macro_f1"].idxmax()) + 1
+    assert best["best"] == {"epoch": best["epoch"], "metric": records["macro_f1"].max()}
+    network = build_model("shufflenet_v2_x0_5", 3)
+    network.load_state_dict(best["model"])
+    row = records.iloc[best["epoch"] - 1]
+    assert np.allclose(np.stack(row["classifier.weight"]), classifier_layer(network).weight.detach())
+    config, subset = tiny_config(), coloured.subset("val")
+    answers = predict_logits(network, open_pixels(subset, config.preprocessing), config).argmax(axis=1)
+    assert (answers != np.array([0, 1, 2] * 3)).mean() == pytest.approx(row["valid_errs"])
+
+
+def test_a_network_learns_the_colours(coloured: Dataset, tmp_path: Path) -> None:
+    config = tiny_config(epochs=12, learning_rate=4e-3, augmentation={"flips": True}, weight_decay=0.0)
+    records = read_records(fit(config, coloured, tmp_path / "run"))
+    assert records["train_loss"].iloc[-1] < 0.75 * records["train_loss"].iloc[0]
+    assert records["accuracy"].max() >= 7 / 9
+
+
+def test_used_data_augmentation_is_true_only_where_pictures_are_changed(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    assert tiny_config(augmentation={"hue": 0.01}).training.augmentation.active
+    config = tiny_config(epochs=1, augmentation={})
+    assert config.training.augmentation == Augmentation()
+    assert not read_records(fit(config, coloured, tmp_path / "run"))["used_data_augmentation"].any()
+
+
+def test_the_same_settings_give_the_same_weights_and_another_seed_gives_others(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        # What was drawn before a run begins has no part in it.
+        torch.rand(seed + len(name))
+        fit(tiny_config("mobilenet_v3_small", seed=seed), coloured, tmp_path / name)
+    one, again, other = (load_last(tmp_path / name)["model"] for name in ("one", "again", "other"))
+    assert differences(one, again) == []
+    assert len(differences(one, other)) > 50
+
+
+def test_a_worker_process_changes_nothing_about_the_weights(coloured: Dataset, tmp_path: Path) -> None:
+    states = []
+    for workers in (0, 1):
+        out = fit(
+            tiny_config("mobilenet_v3_small", workers=workers, ema_decay=0.9),
+            coloured,
+            tmp_path / f"{workers}",
+        )
+        states.append(load_last(out))
+    for key in ("model", "ema", "optimizer", "rng"):
+        assert differences(states[0][key], states[1][key]) == []
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_number_formats_train(precision: str, coloured: Dataset, tmp_path: Path) -> None:
+    config = tiny_config(precision=precision, epochs=3, first_image_size=32, image_size=64)
+    records = read_records(fit(config, coloured, tmp_path / "run"))
+    assert np.isfinite(records["train_loss"]).all()
+    assert records["train_loss"].iloc[-1] < records["train_loss"].iloc[0]
+    weights = load_last(tmp_path / "run")["model"]
+    assert all(tensor.dtype == torch.float32 for tensor in weights.values() if tensor.is_floating_point())
+
+
+def test_a_moving_average_is_kept_only_where_it_is_asked_for(
+    finished: tuple[Path, Notes], coloured: Dataset, tmp_path: Path
+) -> None:
+    out = fit(tiny_config(epochs=1), coloured, tmp_path / "run")
+    assert load_last(out)["ema"] is None
+    assert differences(load_best(out)["model"], load_last(out)["model"]) == []
+    state = load_last(finished[0])
+    assert state["ema"]["n_averaged"].item() == 9
+    assert any(
+        not torch.equal(state["ema"][f"module.{name}"], tensor) for name, tensor in state["model"].items()
+    )
+
+
+def test_biases_and_factors_of_normalisation_are_not_decayed(finished: tuple[Path, Notes]) -> None:
+    decayed, others = load_last(finished[0])["optimizer"]["param_groups"]
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
+    network = build_model("shufflenet_v2_x0_5", 3)
+    matrices = sum(parameter.ndim > 1 for parameter in network.parameters())
+    assert len(decayed["params"]) == matrices
+    assert len(others["params"]) == len(list(network.parameters())) - matrices
+
+
+def test_a_missing_file_of_weights_leaves_no_run_folder_behind(coloured: Dataset, tmp_path: Path) -> None:
+    config = tiny_config(pretrained=True)
+    with pytest.raises(WeightsNotFoundError):
+        fit(config, coloured, tmp_path / "run", weights_dir=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_that_is_not_there_leaves_no_run_folder_behind(coloured: Dataset, tmp_path: Path) -> None:
+    config = tiny_config(data={"valid_split": "fold-1"})
+    with pytest.raises(DatasetError, match=r"no split 'fold-1'. It has: train, val"):
+        fit(config, coloured, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_leaves_pictures_out_of_both_splits(coloured: Dataset, tmp_path: Path) -> None:
+    notes = Notes()
+    config = tiny_config(data={"limit": 6}, epochs=1, batch_size=4)
+    fit(config, coloured, tmp_path / "run", observer=notes)
+    assert [word for word in notes.told if word.startswith("prepare")] == ["prepare 6", "prepare 6"]
+
+
+class Unbounded(nn.Module):
+    """A loss that is no number from its fourth call on."""
+
+    calls = 0
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return logits.sum() * (math.nan if self.calls > 3 else 0.0)
+
+
+def test_a_run_that_diverges_ends_with_one_sentence_and_keeps_its_last_good_checkpoint(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "build_loss", lambda *arguments, **options: Unbounded())
+    with pytest.raises(ConfigError) as raised:
+        fit(tiny_config(batch_size=12, checkpoint_seconds=0.0), coloured, tmp_path / "run")
+    # Two steps, the validation of the first epoch, one step, and the one that diverges.
+    assert "Training diverged in epoch 2, step 3: the loss is nan." in str(raised.value)
+    assert "Lower training.learning_rate" in str(raised.value)
+    assert load_last(tmp_path / "run")["step"] == 2
+
+
+def test_weights_that_give_no_finite_answer_are_not_recorded(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
+    with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
+        fit(tiny_config(epochs=1), coloured, tmp_path / "run")
+    assert not (tmp_path / "run" / "records").exists()
+
+
+def test_a_finished_run_is_not_trained_again(finished: tuple[Path, Notes], coloured: Dataset) -> None:
+    out, _ = finished
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    config = tiny_config(epochs=3, batch_size=7, ema_decay=0.9, label_smoothing=0.1, clip_norm=1.0)
+    notes = Notes()
+    fit(config, coloured, out, resume=True, observer=notes)
+    assert "step" not in notes.told
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    with pytest.raises(ConfigError, match="exists already"):
+        fit(config, coloured, out)
