@@ -16,6 +16,7 @@ from wtforms import Field
 from derm_core import DIAGNOSES, NOTICE
 from web.models import Prediction
 
+_WORD = 0.17  # share of the scale that a word over it may take
 _TITLES = ("dr", "prof", "med", "mr", "mrs", "ms", "mx")
 _NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
 
@@ -95,31 +96,43 @@ def measured_sentence(prediction: Prediction) -> str | None:
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the parts of the risk scale stand, in percent of its width."""
+    """Where the parts of the risk scale stand, in percent of its width; a word without room is None.
+
+    `routine` and `refer` are the place and the text anchor of the words over the two zones.
+    """
 
     risk: str
-    point: str
-    rest: str
     risk_anchor: str
+    point: str
     point_anchor: str
-    has_room_for_routine: bool
-    has_room_for_refer: bool
+    rest: str
+    routine: tuple[str, str] | None
+    refer: tuple[str, str] | None
     shows_middle: bool
 
 
 def risk_scale(prediction: Prediction) -> Scale:
-    """Returns the drawing of risk against the operating point; words that would collide are left out."""
+    """Returns the drawing of risk against the operating point, in which no word stands on another."""
     risk, point = prediction.malignant_probability, prediction.operating_point
     return Scale(
         risk=svg_percent(risk),
-        point=svg_percent(point),
-        rest=svg_percent(1 - point),
         risk_anchor=_anchor(risk, 0.07),
+        point=svg_percent(point),
         point_anchor=_anchor(point, 0.36),
-        has_room_for_routine=point >= 0.17,
-        has_room_for_refer=point <= 0.8,
+        rest=svg_percent(1 - point),
+        routine=_word(risk, 0.0, point, outer="start", inner="end"),
+        refer=_word(risk, 1.0, point, outer="end", inner="start"),
         shows_middle=abs(point - 0.5) > 0.08,
     )
+
+
+def _word(risk: float, end: float, point: float, *, outer: str, inner: str) -> tuple[str, str] | None:
+    """Returns where a zone's word stands clear of the risk: at the outer end, else beside the point, else nowhere."""
+    if abs(end - point) >= _WORD and abs(end - risk) > _WORD:
+        return svg_percent(end), outer
+    if abs(end - point) >= 2 * _WORD and abs(point - risk) > _WORD:
+        return svg_percent(point), inner
+    return None
 
 
 def svg_percent(share: float) -> str:

@@ -111,6 +111,24 @@ def test_the_scale_keeps_its_figure_inside(risk: float, anchor: str) -> None:
     assert (scale.point, scale.rest) == ("18%", "82%")
 
 
+@pytest.mark.parametrize(
+    ("risk", "point", "routine", "refer"),
+    [
+        (0.67, 0.18, ("0%", "start"), ("100%", "end")),
+        (0.03, 0.18, None, ("100%", "end")),
+        (0.03, 0.4, ("40%", "end"), ("100%", "end")),
+        (0.97, 0.18, ("0%", "start"), ("18%", "start")),
+        (0.5, 0.05, None, ("100%", "end")),
+        (0.95, 0.9, ("0%", "start"), None),
+    ],
+)
+def test_words_over_the_scale_stand_clear_of_the_risk(
+    risk: float, point: float, routine: tuple[str, str] | None, refer: tuple[str, str] | None
+) -> None:
+    scale = risk_scale(answer(risk, point))
+    assert (scale.routine, scale.refer) == (routine, refer)
+
+
 @pytest.mark.parametrize(("share", "text"), [(0, "0%"), (0.1, "10%"), (0.12345, "12.35%"), (1, "100%")])
 def test_lengths_are_written_for_svg(share: float, text: str) -> None:
     assert svg_percent(share) == text
