@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Collection
 from dataclasses import asdict
 
@@ -29,6 +31,9 @@ from web.storage import PictureStore
 
 log = logging.getLogger(__name__)
 
+_PIXELS = threading.BoundedSemaphore(max(2, (os.cpu_count() or 2) // 2))
+"""Held while a photograph is in memory: one of 64 megapixels takes a few hundred megabytes."""
+
 
 def init_store(app: Flask) -> None:
     """Gives the app its folder of photographs."""
@@ -46,11 +51,13 @@ def answer_photograph(user: User, data: bytes, *, note: str = "", is_sample: boo
     When this returns, files and row are on the disk; when it raises, neither is.
     Raises InvalidImageError where the upload cannot be read, ModelUnavailableError where there is no model.
     """
-    image = read_photograph(data)
-    explanations = inference().explain_all(data, max_side=HEATMAP_SIDE)
+    with _PIXELS:
+        image = read_photograph(data)
+        explanations = inference().explain_all(data, max_side=HEATMAP_SIDE)
+        files = _files(image, explanations)
     row = _row(user, image, explanations, note=note, is_sample=is_sample)
     key = row.key
-    store().save(key, _files(image, explanations))
+    store().save(key, files)
     try:
         db.session.add(row)
         db.session.commit()
