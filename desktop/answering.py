@@ -1,0 +1,146 @@
+"""One picture in, one page of answer out. Keeps nothing, and knows no Gradio."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from derm_core import load_image
+from desktop.figures import (
+    class_bars,
+    explained_code,
+    measured_sentence,
+    percent,
+    risk_and_point,
+    seconds_text,
+)
+from desktop.markup import advice_banner, card, icon, probabilities, quality_reasons, reason, scale
+from desktop.pictures import HEATMAP_SIDE, PHOTO_SIDE, heatmap_address, photo_address
+
+if TYPE_CHECKING:
+    from derm_core import Explanations, Prediction, Predictor
+
+
+def answer_page(predictor: Predictor, path: str | os.PathLike[str], name: str = "") -> str:
+    """Answers a picture's file and returns the answer as HTML.
+
+    Args:
+        predictor: what answers.
+        path: the file.
+        name: what the file was called before it was uploaded; empty where that is not known.
+
+    Raises:
+        InvalidImageError: the file cannot be read.
+    """
+    # Through the one door for pixels, so that its decoders and limits hold; the predictor reads the file itself.
+    image = load_image(path, min_side=PHOTO_SIDE)
+    explanations = predictor.explain_all(Path(path), max_side=HEATMAP_SIDE)
+    prediction = explanations.prediction
+    if prediction.advice == "unsure":
+        left, right = _viewer(_photo(image)), _refusal(prediction)
+    else:
+        left = _viewer(_photo(image) + _maps(explanations), _controls(prediction)) + _quality(prediction)
+        right = _figures(prediction, predictor)
+    return (
+        f'<div class="answer"><p class="answer-name">{escape(name or "Picture")}</p>'
+        f'{advice_banner(prediction)}<div class="split"><div class="stack">{left}</div>'
+        f'<div class="stack">{right}</div></div>{_provenance(prediction)}</div>'
+    )
+
+
+def _photo(image: Image.Image) -> str:
+    return f'<img src="{photo_address(image)}" alt="The photograph" width="{image.width}" height="{image.height}">'
+
+
+def _maps(explanations: Explanations) -> str:
+    """One heatmap a class, all but one hidden."""
+    prediction = explanations.prediction
+    chosen = explained_code(prediction)
+    return "".join(
+        f'<img class="map" data-code="{escape(bar.code)}" src="{heatmap_address(explanations[bar.code])}" '
+        f'alt="Heatmap for {escape(bar.name)}"{"" if bar.code == chosen else " hidden"}>'
+        for bar in class_bars(prediction)
+    )
+
+
+def _viewer(pictures: str, controls: str = "") -> str:
+    caption = f'<figcaption class="viewer-controls">{controls}</figcaption>' if controls else ""
+    return (
+        '<section class="card card-flush" aria-label="Picture"><figure class="viewer">'
+        f'<div class="photo">{pictures}</div>{caption}</figure></section>'
+    )
+
+
+def _controls(prediction: Prediction) -> str:
+    chosen = explained_code(prediction)
+    bars = class_bars(prediction)
+    chips = "".join(
+        f'<button class="chip" type="button" data-code="{escape(bar.code)}" data-name="{escape(bar.name)}" '
+        f'aria-pressed="{str(bar.code == chosen).lower()}">{escape(bar.name)}'
+        f'<span class="code">{escape(percent(bar.probability))}</span></button>'
+        for bar in bars
+    )
+    (name,) = [bar.name for bar in bars if bar.code == chosen]
+    return (
+        f'<b id="explained" aria-live="polite">What speaks for {escape(name)}</b>'
+        f'<div class="chips" role="group" aria-label="Show what speaks for">{chips}'
+        '<button class="chip" type="button" data-code="" data-name="" aria-pressed="false">No heatmap</button></div>'
+        '<div class="opacity"><label class="small" for="opacity">Heatmap</label>'
+        '<input class="slider" id="opacity" type="range" min="0" max="100" value="75">'
+        '<output id="opacity-out" for="opacity">75%</output></div>'
+        '<div class="legend"><div class="legend-ramp" role="img" aria-label="Heatmap colours from dark blue, '
+        'little weight, through green to pale lime, most weight"></div><div class="legend-ends">'
+        "<span>Less weight</span><span>White line: half of the peak</span><span>Most</span></div></div>"
+    )
+
+
+def _quality(prediction: Prediction) -> str:
+    if prediction.quality:
+        return card("Picture quality", quality_reasons(prediction.quality), name="card later")
+    sentence = (
+        "It is large enough, neither too dark nor too bright, and shows more than plain skin. "
+        "Whether it is sharp and shows the whole lesion is yours to judge."
+    )
+    badge = f'<span class="badge badge-good">{icon("ok")}Good enough</span>'
+    return card("Picture quality", f'<p class="small muted">{sentence}</p>', aside=badge, name="card later")
+
+
+def _figures(prediction: Prediction, predictor: Predictor) -> str:
+    measured = measured_sentence(prediction, predictor.description.operating_point)
+    sentence = f'<p class="small muted">{escape(measured)}</p>' if measured else ""
+    return card("Risk of malignancy", scale(prediction) + sentence) + card(
+        "Probabilities", probabilities(prediction)
+    )
+
+
+def _refusal(prediction: Prediction) -> str:
+    why = quality_reasons(prediction.quality) if prediction.quality else _unlike_the_known()
+    steps = [
+        reason("camera", "Take the picture again", "Dermatoscope on the skin, lesion centred and sharp"),
+        reason("file", "Check the file", "The wrong picture is easily chosen from a folder"),
+        reason("user", "It is a lesion after all?", "Some pictures cannot be answered. Rely on examination."),
+    ]
+    return card("Why", why) + card("What to do", f'<ul class="reasons">{"".join(steps)}</ul>')
+
+
+def _unlike_the_known() -> str:
+    line = reason("bad", "This picture is too unlike those the model knows.", bad=True)
+    return f'<ul class="reasons">{line}</ul>'
+
+
+def _provenance(prediction: Prediction) -> str:
+    answered = prediction.advice != "unsure"
+    sha = escape(prediction.model_sha256)
+    parts = [
+        f"Model <b>{escape(prediction.model_name)}</b>, version {escape(prediction.model_version)}",
+        f'weights <span class="id" title="SHA-256 {sha}">{sha[:8]}</span>',
+        f"operating point {escape(risk_and_point(prediction)[1])}"
+        if answered
+        else "numbers and heatmap withheld",
+        f"{'answered' if answered else 'refused'} in {seconds_text(prediction.seconds)}",
+    ]
+    return f'<p class="provenance">{"".join(f"<span>{part}</span>" for part in parts)}</p>'

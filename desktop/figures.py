@@ -1,0 +1,134 @@
+"""How the figures of an answer are named, written and placed. Knows no markup and no Gradio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from derm_core import DIAGNOSES
+
+if TYPE_CHECKING:
+    from derm_core import Prediction
+
+_NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """One class of an answer: its code, its name in words, and its probability in [0, 1]."""
+
+    code: str
+    name: str
+    description: str
+    malignant: bool
+    probability: float
+
+
+def class_bars(prediction: Prediction) -> list[ClassBar]:
+    """Returns the classes of an answer, the most probable first."""
+    bars = [_bar(code, probability) for code, probability in prediction.probabilities.items()]
+    return sorted(bars, key=lambda bar: -bar.probability)
+
+
+def explained_code(prediction: Prediction) -> str:
+    """Returns the class whose heatmap is shown first: what the advice rests on.
+
+    That is the most probable class, and where the advice is to refer, the most probable malignant one.
+    """
+    malignant = [bar for bar in class_bars(prediction) if bar.malignant]
+    return malignant[0].code if prediction.advice == "refer" and malignant else prediction.top
+
+
+def leading_malignancy(prediction: Prediction) -> ClassBar | None:
+    """Returns the malignant class that makes up most of the risk, or None where no single one does."""
+    for bar in class_bars(prediction):
+        if bar.malignant and bar.code not in _NAMES_OF_GROUPS:
+            return bar if bar.probability > prediction.malignant_probability / 2 else None
+    return None
+
+
+def percent(share: float) -> str:
+    """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
+    if share <= 0.005:
+        return "<1%"
+    return ">99%" if share >= 0.995 else f"{100 * share:.0f}%"
+
+
+def risk_and_point(prediction: Prediction) -> tuple[str, str]:
+    """Writes the risk and the operating point so that they can be told apart: with decimals where they are close."""
+    risk, point = prediction.malignant_probability, prediction.operating_point
+    texts = percent(risk), percent(point)
+    decimals = 1
+    while texts[0] == texts[1] and risk != point and decimals < 4:
+        texts = f"{100 * risk:.{decimals}f}%", f"{100 * point:.{decimals}f}%"
+        decimals += 1
+    return texts
+
+
+def measured_sentence(prediction: Prediction, point: Any) -> str | None:
+    """Says how the bundle's operating point did when it was measured, or None where the bundle does not tell."""
+    if point.sensitivity is None or point.specificity is None:
+        return None
+    found = percent(point.sensitivity) + _interval(point.sensitivity_ci95)
+    spared = percent(point.specificity) + _interval(point.specificity_ci95)
+    at = risk_and_point(prediction)[1]
+    sentence = f"At {at} this model finds {found} of malignant lesions and spares {spared} of benign ones."
+    if point.lesions:
+        sentence += f" Measured on {point.lesions:,} lesions that it was not trained on."
+    return sentence
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the parts of the risk scale stand, in percent of its width; words that would collide are left out."""
+
+    risk: str
+    point: str
+    rest: str
+    risk_anchor: str
+    point_anchor: str
+    has_room_for_routine: bool
+    has_room_for_refer: bool
+    shows_middle: bool
+
+
+def risk_scale(prediction: Prediction) -> Scale:
+    """Returns the drawing of risk against the operating point."""
+    risk, point = prediction.malignant_probability, prediction.operating_point
+    return Scale(
+        risk=svg_percent(risk),
+        point=svg_percent(point),
+        rest=svg_percent(1 - point),
+        risk_anchor=_anchor(risk, 0.07),
+        point_anchor=_anchor(point, 0.36),
+        has_room_for_routine=point >= 0.2,
+        has_room_for_refer=point <= 0.8,
+        shows_middle=abs(point - 0.5) > 0.08,
+    )
+
+
+def svg_percent(share: float) -> str:
+    """Writes a share in [0, 1] as an SVG length."""
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def seconds_text(seconds: float) -> str:
+    """Writes a short duration: 0.08 s, 1.4 s."""
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _bar(code: str, probability: float) -> ClassBar:
+    known = DIAGNOSES.get(code)
+    if known is None:
+        return ClassBar(code, code, "", False, probability)
+    return ClassBar(code, known.name, known.description, known.malignant, probability)
+
+
+def _interval(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f" (95% CI {100 * ends[0]:.0f}–{100 * ends[1]:.0f})"
+
+
+def _anchor(share: float, margin: float) -> str:
+    if share < margin:
+        return "start"
+    return "end" if share > 1 - margin else "middle"

@@ -1,0 +1,164 @@
+"""The parts of an answer as HTML, with the classes of the website. Computes nothing, and knows no Gradio.
+
+Quantities are SVG attributes, as on the website. Whatever comes from outside goes through `escape`.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from derm_core import NOTICE
+from desktop.figures import (
+    ClassBar,
+    class_bars,
+    leading_malignancy,
+    percent,
+    risk_and_point,
+    risk_scale,
+    svg_percent,
+)
+
+if TYPE_CHECKING:
+    from derm_core import Prediction, QualityFlag
+
+STATIC = Path(__file__).parent / "static"
+WORDS = {
+    "refer": "Refer to a dermatologist",
+    "routine": "Routine follow-up",
+    "unsure": "No answer for this picture",
+}
+_GLYPHS = {
+    True: '<path class="glyph-malignant" d="M6 .5 11.5 6 6 11.5.5 6Z"/>',
+    False: '<circle class="glyph-benign" cx="6" cy="6" r="4.4"/>',
+}
+
+
+def icon(name: str) -> str:
+    """Returns an icon of static/icons.svg as an SVG element of its own."""
+    return f'<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{_icons()[name]}</svg>'
+
+
+def reason(symbol: str, text: str, more: str = "", *, bad: bool = False) -> str:
+    """Returns one line of a list of reasons or advice."""
+    small = f"<small>{escape(more)}</small>" if more else ""
+    return f"<li{' data-bad' if bad else ''}>{icon(symbol)}<span>{escape(text)}{small}</span></li>"
+
+
+def card(title: str, body: str, *, aside: str = "", name: str = "card") -> str:
+    """Returns a card with its heading; `name` holds its classes."""
+    return f'<section class="{name}"><div class="card-head"><h2>{escape(title)}</h2>{aside}</div>{body}</section>'
+
+
+def problem(sentence: str) -> str:
+    """Returns what went wrong, in one sentence."""
+    return f'<div class="message message-bad" role="alert">{icon("bad")}<p>{escape(sentence)}</p></div>'
+
+
+def advice_banner(prediction: Prediction) -> str:
+    """Returns the one banner that leads: what to do, why, and the one number."""
+    risk, _ = risk_and_point(prediction)
+    number = (
+        f'<div class="advice-number"><strong>{escape(risk)}</strong><span>risk of<br>malignancy</span></div>'
+    )
+    return (
+        f'<section class="advice" data-advice="{prediction.advice}" aria-labelledby="advice"><div class="advice-in">'
+        f'<div class="advice-mark">{icon(prediction.advice)}</div>'
+        f'<div class="advice-body"><h2 class="advice-word" id="advice" tabindex="-1">{WORDS[prediction.advice]}</h2>'
+        f'<div class="advice-text"><p>{_why(prediction)}</p><p class="notice">{escape(NOTICE)}</p></div></div>'
+        f"{'' if prediction.advice == 'unsure' else number}</div></section>"
+    )
+
+
+def scale(prediction: Prediction) -> str:
+    """Returns risk from 0 to 100%, with the zones on both sides of the operating point of the answer."""
+    at = risk_scale(prediction)
+    risk, point = map(escape, risk_and_point(prediction))
+    ticks = (0, 25, 50, 75, 100)
+    return "".join(
+        [
+            '<svg class="scale" height="128" role="img" ',
+            f'aria-label="Risk of malignancy {risk}. Operating point {point}: refer at or above it.">',
+            f'<text class="mark-text" x="{at.risk}" y="16" text-anchor="{at.risk_anchor}">{risk}</text>',
+            f'<rect class="zone-routine" x="0" y="44" width="{at.point}" height="34"/>',
+            f'<rect class="zone-refer" x="{at.point}" y="44" width="{at.rest}" height="34"/>',
+            '<text class="zone-label-routine" x="0" y="38">Routine</text>' if at.has_room_for_routine else "",
+            '<text class="zone-label-refer" x="100%" y="38" text-anchor="end">Refer</text>'
+            if at.has_room_for_refer
+            else "",
+            '<line class="axis" x1="0" x2="100%" y1="78" y2="78"/>',
+            *(f'<line class="axis" x1="{tick}%" x2="{tick}%" y1="78" y2="83"/>' for tick in ticks),
+            f'<line class="stem" x1="{at.risk}" x2="{at.risk}" y1="22" y2="61"/>',
+            f'<line class="point" x1="{at.point}" x2="{at.point}" y1="36" y2="104"/>',
+            f'<circle class="mark" cx="{at.risk}" cy="61" r="8"/>',
+            '<text x="0" y="98">0</text>',
+            '<text x="50%" y="98" text-anchor="middle">50%</text>' if at.shows_middle else "",
+            '<text x="100%" y="98" text-anchor="end">100%</text>',
+            f'<text class="strong" x="{at.point}" y="120" text-anchor="{at.point_anchor}">',
+            f"Operating point {point}</text>",
+            "</svg>",
+        ]
+    )
+
+
+def probabilities(prediction: Prediction) -> str:
+    """Returns one bar a class, the most probable first. The operating point belongs to their sum, and is left out."""
+    rows = "".join(_probability(bar, first=number == 0) for number, bar in enumerate(class_bars(prediction)))
+    key = f"<li>{_glyph(True)}malignant</li><li>{_glyph(False)}benign</li>"
+    return f'<ul class="probs">{rows}</ul><ul class="key">{key}</ul>'
+
+
+def quality_reasons(flags: tuple[QualityFlag, ...]) -> str:
+    """Returns what speaks against relying on the picture."""
+    return f'<ul class="reasons">{"".join(reason("bad", flag.reason, bad=True) for flag in flags)}</ul>'
+
+
+def _why(prediction: Prediction) -> str:
+    _, point = map(escape, risk_and_point(prediction))
+    if prediction.advice == "unsure":
+        return (
+            "Any probability here would be a guess, so none is given. "
+            "<b>This says nothing about the lesion: judge it by examination.</b>"
+        )
+    if prediction.advice == "routine":
+        return (
+            f"The risk of malignancy is below the operating point of {point}. "
+            "A low figure does not rule out malignancy: look again if the lesion changes."
+        )
+    text = f"The risk of malignancy is at or above the operating point of {point}."
+    leading, first = leading_malignancy(prediction), class_bars(prediction)[0]
+    if leading is not None:
+        text += f" Most of it is <b>{escape(leading.name.lower())}</b>."
+    if not first.malignant:
+        text += (
+            f" {escape(first.name)} is the most likely single diagnosis; "
+            "the malignant ones together decide the advice."
+        )
+    return text
+
+
+def _probability(bar: ClassBar, *, first: bool) -> str:
+    kind = "malignant" if bar.malignant else "benign"
+    name, value, width = escape(bar.name), escape(percent(bar.probability)), svg_percent(bar.probability)
+    return (
+        f'<li class="prob"{" data-top" if first else ""}>'
+        f'<span class="prob-name">{_glyph(bar.malignant)}<span title="{escape(bar.description)}">{name}</span>'
+        f'<span class="code">{escape(bar.code)}</span></span>'
+        f'<svg class="bar" role="img" aria-label="{name}: {value}, {kind}">'
+        '<rect class="bar-track" width="100%" height="100%" rx="3"/>'
+        f'<rect class="bar-fill" data-kind="{kind}" width="{width}" height="100%" rx="3"/></svg>'
+        f'<span class="prob-value">{value}</span></li>'
+    )
+
+
+def _glyph(malignant: bool) -> str:
+    return f'<svg class="glyph" viewBox="0 0 12 12" aria-hidden="true">{_GLYPHS[malignant]}</svg>'
+
+
+@cache
+def _icons() -> dict[str, str]:
+    sprite = (STATIC / "icons.svg").read_text("utf-8")
+    return dict(re.findall(r'<symbol id="([\w-]+)"[^>]*>(.*?)</symbol>', sprite, re.DOTALL))

@@ -1,0 +1,86 @@
+/* Small helps on the app's page. They listen on the document, because Gradio draws and redraws what they act on. */
+(() => {
+  const find = selector => document.querySelector(selector);
+
+  // Light or dark: the system's choice until the button is used.
+  const paint = dark => document.body.classList.toggle('dark', dark);
+  const chosen = () => {
+    try {
+      return localStorage.getItem('dermatrace-theme');
+    } catch {
+      return null; // It holds for this page only.
+    }
+  };
+  const repaint = () => {
+    const theme = chosen();
+    if (theme && document.body.classList.contains('dark') !== (theme === 'dark')) paint(theme === 'dark');
+  };
+  const toggleTheme = () => {
+    const dark = !document.body.classList.contains('dark');
+    try {
+      localStorage.setItem('dermatrace-theme', dark ? 'dark' : 'light');
+    } catch {
+      // As above.
+    }
+    paint(dark);
+  };
+
+  // The heatmap: how strong it lies over the picture, and which class it explains.
+  const fade = slider => {
+    document.documentElement.style.setProperty('--heatmap-opacity', slider.value / 100);
+    find('#opacity-out').value = `${slider.value}%`;
+  };
+  const explain = chip => {
+    for (const one of document.querySelectorAll('.chips .chip')) one.setAttribute('aria-pressed', one === chip);
+    for (const map of document.querySelectorAll('.photo .map')) map.toggleAttribute('hidden', map.dataset.code !== chip.dataset.code);
+    find('#explained').textContent = chip.dataset.code ? `What speaks for ${chip.dataset.name}` : 'The photograph alone';
+  };
+  document.addEventListener('input', event => {
+    if (event.target.id === 'opacity') fade(event.target);
+  });
+  document.addEventListener('click', event => {
+    const chip = event.target.closest?.('.chips .chip');
+    if (chip) explain(chip);
+    else if (event.target.closest?.('#theme')) toggleTheme();
+  });
+
+  // A picture may be pasted or dropped anywhere, also while an answer is shown.
+  const hand = file => {
+    const input = find('#picture input[type="file"]');
+    if (!input || !file) return;
+    const carried = new DataTransfer();
+    carried.items.add(file);
+    input.files = carried.files;
+    input.dispatchEvent(new Event('change', { bubbles: true }));
+  };
+  document.addEventListener('paste', event => hand(event.clipboardData?.files[0]));
+  document.addEventListener('dragover', event => {
+    if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
+  });
+  document.addEventListener('drop', event => {
+    if (event.defaultPrevented || !event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    hand(event.dataTransfer.files[0]);
+  });
+
+  // A new answer is read from its top, by eyes and by screen readers.
+  let seen = null;
+  const greet = () => {
+    const advice = find('#advice');
+    const picture = find('.answer .photo img')?.src ?? null;
+    if (!advice || picture === seen) return;
+    seen = picture;
+    const slider = find('#opacity');
+    if (slider) fade(slider);
+    scrollTo(0, 0);
+    advice.focus({ preventScroll: true });
+  };
+
+  const start = () => {
+    new MutationObserver(repaint).observe(document.body, { attributeFilter: ['class'] });
+    new MutationObserver(greet).observe(document.body, { childList: true, subtree: true, attributeFilter: ['src', 'class'] });
+    repaint();
+  };
+  if (document.readyState === 'loading') document.addEventListener('DOMContentLoaded', start);
+  else start();
+})();

@@ -1,0 +1,148 @@
+"""The start of the offline app: what it refuses in one line, where it listens, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import _desktop
+import pytest
+
+from derm_core.data.transforms import Preprocessing
+from derm_core.diagnoses import TASKS
+from derm_core.models import build_model
+from derm_core.serving.bundle import BundleDescription, OperatingPoint, save_bundle
+
+SCRIPT = Path(_desktop.__file__)
+
+
+def start_and_fail(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, "--no-browser", *arguments],
+        env=os.environ | {"DERM_HOME": str(home)} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A model with random weights."""
+    description = BundleDescription(
+        name="tiny",
+        version="1",
+        architecture="mobilenet_v3_small",
+        task="ham7",
+        classes=TASKS["ham7"].classes,
+        preprocessing=Preprocessing(image_size=64, working_side=100),
+        temperature=1.0,
+        operating_points=(OperatingPoint("half", 0.5),),
+        default_operating_point="half",
+    )
+    state = build_model("mobilenet_v3_small", 7).state_dict()
+    save_bundle(tmp_path / "tiny", model_state=state, description=description)
+    return tmp_path / "tiny"
+
+
+def test_a_taken_port_is_one_sentence_that_says_where_the_app_may_be(tmp_path: Path, taken_port: int) -> None:
+    done = start_and_fail(tmp_path, "--port", str(taken_port))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"open http://127.0.0.1:{taken_port};" in done.stderr
+    assert f"--port {taken_port + 1}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [(("--port", "0"), "1 to 65535"), (("--host", "0.0.0.0"), "--host")]
+)
+def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
+    done = start_and_fail(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert reason in done.stderr
+
+
+def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, free_port: int) -> None:
+    done = start_and_fail(tmp_path, "--port", str(free_port), DERM_MODEL="nobody")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "nobody" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("platform", "settings", "expected"),
+    [
+        ("linux", {}, False),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("darwin", {}, True),
+        ("win32", {}, True),
+    ],
+)
+def test_a_browser_is_opened_only_where_there_is_a_screen(
+    monkeypatch: pytest.MonkeyPatch, platform: str, settings: dict[str, str], expected: bool
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert _desktop.has_browser() is expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGTERM for one process")
+def test_it_says_where_it_is_answers_there_alone_and_leaves_nothing(
+    tmp_path: Path, free_port: int, bundle: Path
+) -> None:
+    home = tmp_path / "home"
+    with subprocess.Popen(
+        [sys.executable, SCRIPT, "--no-browser", "--port", str(free_port)],
+        env=os.environ | {"DERM_HOME": str(home), "DERM_MODEL": str(bundle), "GRADIO_SERVER_NAME": "0.0.0.0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as app:
+        try:
+            assert app.stdout is not None
+            assert app.stdout.readline() == "Loading the model ...\n"
+            line = app.stdout.readline()
+            found = re.fullmatch(
+                r"Dermatrace is ready on (http://127\.0\.0\.1:\d+) \(Ctrl\+C stops it\)\n", line
+            )
+            assert found, line + app.communicate(timeout=60)[1]
+            with urllib.request.urlopen(found[1], timeout=60) as answer:
+                assert b"Dermatrace" in answer.read()
+            assert (home / "desktop" / str(free_port)).is_dir()
+            with socket.socket() as elsewhere, pytest.raises(OSError):  # noqa: PT011
+                elsewhere.settimeout(2)
+                elsewhere.connect(("127.0.0.2", free_port))
+        finally:
+            app.send_signal(signal.SIGTERM)
+            output, errors = app.communicate(timeout=60)
+    assert app.returncode == 0
+    assert (output, errors) == ("", "")
+    assert list((home / "desktop").iterdir()) == []
