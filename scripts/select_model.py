@@ -32,6 +32,14 @@ def main() -> None:
         default="macro_f1",
         help="figure of the validation split that ranks them (default: %(default)s)",
     )
+    parser.add_argument(
+        "--image-sizes",
+        nargs="+",
+        type=int,
+        default=[],
+        metavar="N",
+        help="sizes in pixels at which each network is tried (default: that of its training)",
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the best run's bundle here")
     parser.add_argument("--register", metavar="NAME", help="register the best run's bundle under this name")
     parser.add_argument(
@@ -44,12 +52,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from derm_core.data.table import load_dataset
-    from derm_core.experiments.selection import make_bundle, rank_runs
+    from derm_core.experiments.bundling import make_bundle
+    from derm_core.experiments.selection import rank_runs
     from derm_core.serving.bundle import find_bundle
     from derm_core.serving.registry import BUNDLED, default_registry
 
     dataset = load_dataset(arguments.data)
-    ranked = rank_runs(arguments.runs, dataset, arguments.metric, progress=_show)
+    ranked = rank_runs(
+        arguments.runs, dataset, arguments.metric, image_sizes=arguments.image_sizes, progress=_show
+    )
     table = [{**asdict(entry), "run": str(entry.run)} for entry in ranked]
     if arguments.json == "-":
         print(json.dumps(table, indent=2))
@@ -57,8 +68,8 @@ def main() -> None:
         for place, entry in enumerate(ranked, start=1):
             low, high = entry.ci95
             print(
-                f"{place}. {entry.run}: {entry.metric} {entry.value:.3f} (95% CI {low:.3f}-{high:.3f}) "
-                f"on {entry.lesions} validation lesions, epoch {entry.epoch}"
+                f"{place}. {entry.run} at {entry.image_size} px: {entry.metric} {entry.value:.3f} "
+                f"(95% CI {low:.3f}-{high:.3f}) on {entry.lesions} validation lesions, epoch {entry.epoch}"
             )
         if arguments.json:
             Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n", "utf-8")
@@ -74,6 +85,7 @@ def main() -> None:
             folder,
             name=arguments.name or arguments.register or best.name,
             version=arguments.version,
+            image_size=best.image_size,
             origin=arguments.origin,
             evaluate_command=f"scripts/evaluate.py --model {reference} --data DATASET --split test",
             overwrite=arguments.overwrite,

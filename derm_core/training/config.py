@@ -35,11 +35,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`dropout` below 0 keeps the architecture's own."""
+    """`dropout` below 0 keeps the architecture's own.
+
+    `start` names a run folder, or a bundle's model.safetensors, whose weights training starts from in place of
+    ImageNet's: a second stage, or new data for a network that serves.
+    """
 
     architecture: str = "mobilenet_v2"
     pretrained: bool = True
     dropout: float = -1.0
+    start: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,14 @@ from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_diagnosis, get_task
 from derm_core.errors import ConfigError
 from derm_core.evaluation.metrics import evaluate_probabilities
-from derm_core.models import build_model, classifier_layer
+from derm_core.models import classifier_layer
 from derm_core.training.checkpoint import save_best, save_last
 from derm_core.training.config import RunConfig
 from derm_core.training.hardware import Hardware, choose_hardware
 from derm_core.training.losses import build_loss
 from derm_core.training.records import RunLog, write_record
 from derm_core.training.run_folder import begin_run, find_checkpoint
+from derm_core.training.start import build_first_model
 
 _VALIDATION_BATCH = 64
 _STEPS_BETWEEN_LOGS = 20
@@ -216,7 +217,7 @@ def train_one_epoch(
         targets = labels.to(hardware.device)
         loss, errors = _train_one_step(run, config, inputs, targets, loss_function, hardware)
         if not math.isfinite(loss):
-            raise _diverged(run, f"the loss is {loss}")
+            raise _diverged(run, config, f"the loss is {loss}")
         now = time.monotonic()
         run.sums["loss"] += loss * len(labels)
         run.sums["errors"] += errors
@@ -288,13 +289,7 @@ def _build_run(
     config: RunConfig, num_classes: int, batches: int, hardware: Hardware, weights_dir: Path | None
 ) -> _Run:
     settings = config.training
-    model = build_model(
-        config.model.architecture,
-        num_classes,
-        pretrained=config.model.pretrained,
-        weights_dir=weights_dir,
-        dropout=None if config.model.dropout < 0 else config.model.dropout,
-    )
+    model = build_first_model(config.model, num_classes, weights_dir=weights_dir)
     model = model.to(hardware.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_parameter_groups(model, settings.weight_decay), lr=settings.learning_rate)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -349,10 +344,10 @@ class WarmupCosine:
         )
 
 
-def _diverged(run: _Run, sign: str) -> ConfigError:
+def _diverged(run: _Run, config: RunConfig, sign: str) -> ConfigError:
     return ConfigError(
         f"Training diverged in epoch {run.epoch + 1}, step {run.step}: {sign}. Lower training.learning_rate "
-        f"(now {run.learning_rate:g}), lengthen training.warmup_epochs or set training.clip_norm."
+        f"(now {config.training.learning_rate:g}), lengthen training.warmup_epochs or set training.clip_norm."
     )
 
 
@@ -368,7 +363,7 @@ def _close_epoch(
     model = run.evaluated_model()
     logits = predict_logits(model, pixels, config, hardware.device)
     if not np.isfinite(logits).all():
-        raise _diverged(run, "the validation pictures get no finite answer")
+        raise _diverged(run, config, "the validation pictures get no finite answer")
     probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
     classes = get_task(config.data.task).classes
     figures = evaluate_probabilities(

@@ -1,0 +1,60 @@
+"""The network that a run starts from: random, ImageNet's weights, or those that an earlier run ended with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from derm_core.errors import ConfigError
+from derm_core.models import build_model
+from derm_core.models.pretrained import load_weights
+from derm_core.training.checkpoint import load_best
+from derm_core.training.config import ModelConfig
+
+
+def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Path | None = None) -> nn.Module:
+    """Builds the network of a run with the weights it starts from.
+
+    Raises:
+        ConfigError: `start` names no run folder and no safetensors file, or weights of another network or task.
+        CheckpointError: the run that it names has no whole best.pt.
+        WeightsNotFoundError: ImageNet weights are asked for and not to be had.
+    """
+    model = build_model(
+        config.architecture,
+        num_classes,
+        pretrained=config.pretrained and not config.start,
+        weights_dir=weights_dir,
+        dropout=None if config.dropout < 0 else config.dropout,
+    )
+    if config.start:
+        try:
+            load_weights(model, _read(Path(config.start)))
+        except RuntimeError as err:
+            raise ConfigError(
+                f"model.start is {config.start!r}, whose weights are not those of {config.architecture} with "
+                f"{num_classes} classes ({str(err).splitlines()[-1].strip()}). Name a run of the same network and task."
+            ) from err
+    return model
+
+
+def _read(start: Path) -> dict[str, torch.Tensor]:
+    if start.is_dir():
+        weights: dict[str, torch.Tensor] = load_best(start)["model"]
+        return weights
+    if start.suffix != ".safetensors" or not start.is_file():
+        raise ConfigError(
+            f"model.start is {str(start)!r}, which is neither a run folder nor a .safetensors file. Check the path."
+        )
+    try:
+        return {name: _full(tensor) for name, tensor in load_file(start).items()}
+    except SafetensorError as err:
+        raise ConfigError(f"{start} is not a whole safetensors file ({err}). Copy it again.") from err
+
+
+def _full(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
