@@ -74,6 +74,18 @@ def load_last(folder: Path) -> dict[str, Any]:
     )
 
 
+def load_last_weights(folder: Path) -> dict[str, Any]:
+    """Returns the weights of the newest checkpoint, of their moving average where one is kept; raises as load_last."""
+    state = load_last(folder)
+    if state["ema"] is None:
+        weights: dict[str, Any] = state["model"]
+        return weights
+    prefix = "module."
+    return {
+        name.removeprefix(prefix): value for name, value in state["ema"].items() if name.startswith(prefix)
+    }
+
+
 def load_best(folder: Path) -> dict[str, Any]:
     """Returns the best epoch's `model`, `epoch` and `best`; raises CheckpointError where it is absent or altered."""
     return _load(folder, BEST, BEST)

@@ -37,8 +37,8 @@ class DataConfig:
 class ModelConfig:
     """`dropout` below 0 keeps the architecture's own.
 
-    `start` names a run folder, or a bundle's model.safetensors, whose weights training starts from in place of
-    ImageNet's: a second stage, or new data for a network that serves.
+    `start` names the weights that training starts from in place of ImageNet's, for a second stage or for new data: a
+    run folder (its best epoch), the last.pt in one, or a bundle's model.safetensors.
     """
 
     architecture: str = "mobilenet_v2"

@@ -12,7 +12,7 @@ from torch import nn
 from derm_core.errors import ConfigError
 from derm_core.models import build_model
 from derm_core.models.pretrained import load_weights
-from derm_core.training.checkpoint import load_best
+from derm_core.training.checkpoint import LAST, load_best, load_last_weights
 from derm_core.training.config import ModelConfig
 
 
@@ -20,8 +20,8 @@ def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Pat
     """Builds the network of a run with the weights it starts from.
 
     Raises:
-        ConfigError: `start` names no run folder and no safetensors file, or weights of another network or task.
-        CheckpointError: the run that it names has no whole best.pt.
+        ConfigError: `start` names no weights, or those of another network or task.
+        CheckpointError: the run that it names has no whole checkpoint.
         WeightsNotFoundError: ImageNet weights are asked for and not to be had.
     """
     model = build_model(
@@ -32,8 +32,9 @@ def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Pat
         dropout=None if config.dropout < 0 else config.dropout,
     )
     if config.start:
+        weights = _read(Path(config.start))
         try:
-            load_weights(model, _read(Path(config.start)))
+            load_weights(model, weights)
         except RuntimeError as err:
             raise ConfigError(
                 f"model.start is {config.start!r}, whose weights are not those of {config.architecture} with "
@@ -46,9 +47,12 @@ def _read(start: Path) -> dict[str, torch.Tensor]:
     if start.is_dir():
         weights: dict[str, torch.Tensor] = load_best(start)["model"]
         return weights
+    if start.name == LAST:
+        return load_last_weights(start.parent)
     if start.suffix != ".safetensors" or not start.is_file():
         raise ConfigError(
-            f"model.start is {str(start)!r}, which is neither a run folder nor a .safetensors file. Check the path."
+            f"model.start is {str(start)!r}, which is neither a run folder, nor the last.pt in one, nor a .safetensors "
+            "file. Check the path."
         )
     try:
         return {name: _full(tensor) for name, tensor in load_file(start).items()}
