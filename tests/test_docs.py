@@ -35,9 +35,9 @@ def help_of(command_line: str) -> str:
     command, *arguments = command_line.split()
     path = str(ROOT / "scripts" / command)
     start = [sys.executable, path] if command.endswith(".py") else [path]
-    if command == "server":
+    if command in ("server", "desktop"):
         # The command itself would first bring the environment up to date.
-        start = [sys.executable, str(ROOT / "scripts" / "_server.py")]
+        start = [sys.executable, str(ROOT / "scripts" / f"_{command}.py")]
     done = subprocess.run(
         [*start, *arguments, "--help"],
         cwd=ROOT,
