@@ -20,8 +20,10 @@ from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
 from derm_core.models import build_model, classifier_layer
 from derm_core.training import loop
 from derm_core.training.checkpoint import KEYS, load_best, load_last
-from derm_core.training.loop import MovingAverage, WarmupCosine, fit, picture_size, predict_logits
+from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
+from derm_core.training.schedule import MovingAverage, WarmupCosine, picture_size
+from derm_core.training.validation import predict_logits
 from tests.derm_core.training.tiny import differences, tiny_config
 
 
