@@ -18,7 +18,7 @@ from derm_core.data.table import Dataset
 from derm_core.data.transforms import Augmentation
 from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
 from derm_core.models import build_model, classifier_layer
-from derm_core.training import loop
+from derm_core.training import loop, validation
 from derm_core.training.checkpoint import KEYS, load_best, load_last
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
@@ -359,7 +359,7 @@ def test_a_run_that_diverges_ends_with_one_sentence_and_keeps_its_last_good_chec
 def test_weights_that_give_no_finite_answer_are_not_recorded(
     coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
+    monkeypatch.setattr(validation, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
     with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
         fit(tiny_config(epochs=1), coloured, tmp_path / "run")
     assert not (tmp_path / "run" / "records").exists()
