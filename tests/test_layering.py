@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 LAYERS = (
     {"errors"},
-    {"diagnoses", "images"},
+    {"diagnoses", "files", "images"},
     {"data", "models"},
     {"evaluation", "explanation"},
     {"training", "serving"},

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import BundleError
+from derm_core.files import new_folder, write_synced
 from derm_core.models import build_model, load_weights
 from derm_core.serving.description import (
     DESCRIPTION_FILE,
@@ -30,7 +31,6 @@ from derm_core.serving.description import (
     OperatingPoint,
     read_description,
 )
-from derm_core.serving.folders import new_folder, write_synced
 from derm_core.serving.registry import BUNDLED, default_registry
 
 __all__ = [

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from derm_core.errors import BundleError, unknown_name
+from derm_core.files import new_folder, replace_file, sync_folder
 from derm_core.serving.description import DESCRIPTION_FILE, WEIGHTS_FILE, read_description
-from derm_core.serving.folders import new_folder, replace_file, sync_folder
 
 BUNDLED = "bundled"
 """The name of the model that ships with the package; no other may have it."""

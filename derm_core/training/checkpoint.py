@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from derm_core.errors import CheckpointError
+from derm_core.files import sync_folder, write_synced
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 CHECKSUMS = "checksums.json"
@@ -42,7 +43,7 @@ def save_last(folder: Path, state: dict[str, Any]) -> None:
         # A damaged one is written over: the previous one is then all that a kill right here would leave.
         os.replace(folder / LAST, folder / PREVIOUS)
     os.replace(growing, folder / LAST)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def save_best(folder: Path, state: dict[str, Any]) -> None:
@@ -50,7 +51,7 @@ def save_best(folder: Path, state: dict[str, Any]) -> None:
     content = _serialise(state)
     _remember(folder, BEST, content)
     os.replace(_write_beside(folder / BEST, content), folder / BEST)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def load_last(folder: Path) -> dict[str, Any]:
@@ -142,18 +143,7 @@ def _read_sums(folder: Path) -> dict[str, list[str]]:
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
+    # One name for all tries: what a kill leaves half-written is written over by the next.
     growing = path.with_name(f".{path.name}.partial")
-    with growing.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_synced(growing, content)
     return growing
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

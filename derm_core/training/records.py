@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from derm_core.errors import DatasetError
+from derm_core.files import write_synced
 
 RECORDS, LOG = "records", "log.jsonl"
 COLUMNS = (
@@ -53,11 +55,9 @@ def write_record(run: Path, record: Mapping[str, Any]) -> Path:
     folder.mkdir(exist_ok=True)
     path = folder / f"epoch-{record['epoch']:04d}.parquet"
     growing = path.with_name(f".{path.name}.partial")
-    table = pa.Table.from_pylist([{name: record[name] for name in COLUMNS}])
-    with growing.open("wb") as stream:
-        pq.write_table(table, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{name: record[name] for name in COLUMNS}]), stream)
+    write_synced(growing, stream.getvalue())
     os.replace(growing, path)
     return path
 

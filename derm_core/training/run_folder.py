@@ -14,6 +14,7 @@ import tomli_w
 
 from derm_core.data.table import Dataset
 from derm_core.errors import CheckpointError, ConfigError
+from derm_core.files import write_synced
 from derm_core.training.checkpoint import BEST, LAST, PREVIOUS, load_last
 from derm_core.training.config import RunConfig, flat_settings, parse_config
 
@@ -79,10 +80,7 @@ def begin_run(out: Path, config: RunConfig, dataset: Dataset) -> None:
         }
     }
     growing = out / f".{CONFIG}.partial"
-    with growing.open("wb") as stream:
-        tomli_w.dump(values, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_synced(growing, tomli_w.dumps(values).encode())
     os.replace(growing, out / CONFIG)
 
 

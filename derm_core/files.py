@@ -12,7 +12,7 @@ from pathlib import Path
 
 def write_synced(path: Path, content: bytes) -> None:
     """Writes a file and waits until it is on the disk."""
-    with open(path, "wb") as stream:
+    with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
