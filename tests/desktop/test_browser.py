@@ -20,7 +20,10 @@ from tests.desktop.conftest import FakePredictor
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+PATIENCE_MS = 20_000
+
 pytestmark = pytest.mark.usefixtures("no_event_loop_is_left")
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def complaints() -> Complaints:
 def page(browser: Browser, address: str, complaints: Complaints) -> Iterator[Page]:
     """The app in a window of its own; fails at a request to another host, a fault or a console error."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     opened = context.new_page()
     complaints.watch(opened, address)
     opened.goto(address)
@@ -99,7 +102,7 @@ def hand(page: Page, path: Path) -> None:
 
 def wait_until_empty(page: Page, folder: Path) -> None:
     """Waits, for as long as the browser waits for anything, until no uploaded picture is left."""
-    for _ in range(150):
+    for _ in range(PATIENCE_MS // 100):
         if not any(path.is_file() for path in folder.rglob("*")):
             return
         page.wait_for_timeout(100)
@@ -175,9 +178,9 @@ def test_a_picture_is_pasted_anywhere(page: Page, tiny_pictures: list[Path]) -> 
 def test_a_picture_is_taken_with_the_camera(page: Page, complaints: Complaints, uploads: Path) -> None:
     page.get_by_role("button", name="Capture from camera").click()
     page.get_by_role("button", name="Click to Access Webcam").click()
-    page.locator("#picture video").wait_for()
+    page.wait_for_function("document.querySelector('#picture video')?.videoWidth > 0")
     page.get_by_role("button", name="capture photo").click()
-    expect(page.get_by_role("heading", name="Refer to a dermatologist")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Refer to a dermatologist")).to_be_visible()
     page.get_by_role("button", name="New picture").click()
     wait_until_empty(page, uploads)
     # Gradio asks for the progress of an upload that has not begun, and complains in the console that there is none.
