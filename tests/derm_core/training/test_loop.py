@@ -1,4 +1,4 @@
-"""The training loop: its schedules by hand, and whole runs of a small network."""
+"""The training loop: whole runs of a small network."""
 
 from __future__ import annotations
 
@@ -11,111 +11,18 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from derm_core.data.cache import open_pixels
 from derm_core.data.table import Dataset
 from derm_core.data.transforms import Augmentation
 from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
 from derm_core.models import build_model, classifier_layer
-from derm_core.training import loop, validation
+from derm_core.training import loop
 from derm_core.training.checkpoint import KEYS, load_best, load_last
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
-from derm_core.training.schedule import MovingAverage, WarmupCosine, picture_size
 from derm_core.training.validation import predict_logits
 from tests.derm_core.training.tiny import differences, tiny_config
-
-
-def test_the_learning_rate_rises_in_a_line_and_falls_in_half_a_cosine() -> None:
-    schedule = WarmupCosine(warmup=4, total=12)
-    assert [schedule(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
-    # Eight steps of cosine: at its start 1, after a quarter (1 + cos 45°) / 2, half-way 1/2, at its end 0.
-    assert schedule(4) == 1.0
-    assert schedule(6) == pytest.approx((1 + math.sqrt(0.5)) / 2)
-    assert schedule(8) == pytest.approx(0.5)
-    assert schedule(12) == pytest.approx(0.0)
-    assert schedule(13) == pytest.approx(0.0)
-
-
-def test_without_a_warm_up_the_learning_rate_begins_whole() -> None:
-    schedule = WarmupCosine(warmup=0, total=10)
-    assert schedule(0) == 1.0
-    assert schedule(5) == pytest.approx(0.5)
-
-
-def test_a_warm_up_as_long_as_the_run_only_rises() -> None:
-    assert [WarmupCosine(warmup=2, total=2)(step) for step in range(2)] == [0.5, 1.0]
-
-
-def test_the_moving_average_remembers_more_as_it_goes_on() -> None:
-    average = MovingAverage(0.9)
-    old, new = torch.tensor([1.0]), torch.tensor([0.0])
-    # (1 + n) / (10 + n) of the old: 2/11 after one update, 1/2 after eight, and 0.9 at most.
-    assert average(old, new, torch.tensor(1)).item() == pytest.approx(2 / 11)
-    assert average(old, new, torch.tensor(8)).item() == pytest.approx(0.5)
-    assert average(old, new, torch.tensor(80)).item() == pytest.approx(0.9)
-    assert average(old, new, 10_000).item() == pytest.approx(0.9)
-
-
-def test_counts_are_taken_over_and_not_averaged() -> None:
-    average = MovingAverage(0.9)
-    assert average(torch.tensor(3), torch.tensor(8), 5).item() == 8
-
-
-def test_the_moving_average_of_three_steps_by_hand() -> None:
-    weight = nn.Linear(1, 1, bias=False)
-    averaged = AveragedModel(weight, avg_fn=MovingAverage(0.5), use_buffers=True)
-    for value in (1.0, 2.0, 4.0):
-        nn.init.constant_(weight.weight, value)
-        averaged.update_parameters(weight)
-    # The first is copied; then 2/11 of 1 and 9/11 of 2; then 3/12 of that and 9/12 of 4.
-    expected = 3 / 12 * (2 / 11 * 1 + 9 / 11 * 2) + 9 / 12 * 4
-    assert averaged.module.weight.item() == pytest.approx(expected)
-
-
-def test_pictures_keep_their_size_where_no_other_is_asked_for() -> None:
-    config = tiny_config(image_size=160, epochs=8)
-    assert {picture_size(config, epoch) for epoch in range(8)} == {160}
-
-
-def test_pictures_grow_to_their_size_over_three_quarters_of_the_epochs() -> None:
-    config = tiny_config(image_size=192, epochs=8, first_image_size=128)
-    # 128 + 64 * epoch / 6, to the nearest 32: 128, 138.7, 149.3, 160, 170.7, 181.3, then whole.
-    assert [picture_size(config, epoch) for epoch in range(8)] == [128, 128, 160, 160, 160, 192, 192, 192]
-
-
-@pytest.mark.parametrize("first", [1, 10, 16, 31])
-def test_no_picture_is_smaller_than_32_pixels(first: int) -> None:
-    config = tiny_config(image_size=64, epochs=4, first_image_size=first)
-    sizes = [picture_size(config, epoch) for epoch in range(4)]
-    assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1]) == (32, 64)
-
-
-def test_a_first_size_beyond_the_last_changes_nothing() -> None:
-    assert picture_size(tiny_config(image_size=64, first_image_size=128), 0) == 64
-
-
-@pytest.mark.parametrize("last", [100, 192, 250])
-def test_pictures_never_exceed_their_size_and_reach_it(last: int) -> None:
-    config = tiny_config(image_size=last, epochs=12, first_image_size=64)
-    sizes = [picture_size(config, epoch) for epoch in range(12)]
-    assert sizes == sorted(sizes)
-    assert sizes[-3:] == [last] * 3
-
-
-def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None:
-    config = tiny_config()
-    network = build_model("mobilenet_v3_small", 3).train()
-    pixels = open_pixels(coloured, config.preprocessing)
-    logits = predict_logits(network, pixels, config)
-    assert all(module.training for module in network.modules())
-    assert logits.shape == (33, 3)
-    assert logits.dtype == np.float32
-    with torch.no_grad():
-        expected = network.eval()(config.preprocessing.tensor(np.array(pixels)))
-    assert np.allclose(logits, expected.numpy(), atol=1e-5)
 
 
 class Notes:
@@ -354,15 +261,6 @@ def test_a_run_that_diverges_ends_with_one_sentence_and_keeps_its_last_good_chec
     assert "Training diverged in epoch 2, step 4: the loss is nan." in str(raised.value)
     assert "Lower training.learning_rate (now 0.002)" in str(raised.value)
     assert load_last(tmp_path / "run")["step"] == 3
-
-
-def test_weights_that_give_no_finite_answer_are_not_recorded(
-    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(validation, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
-    with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
-        fit(tiny_config(epochs=1), coloured, tmp_path / "run")
-    assert not (tmp_path / "run" / "records").exists()
 
 
 def test_a_finished_run_is_not_trained_again(finished: tuple[Path, Notes], coloured: Dataset) -> None:

@@ -1,0 +1,40 @@
+"""Validation asks the network as serving does, and records no figure that is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from derm_core.data.cache import open_pixels
+from derm_core.data.table import Dataset
+from derm_core.errors import ConfigError
+from derm_core.models import build_model
+from derm_core.training import validation
+from derm_core.training.loop import fit
+from derm_core.training.validation import predict_logits
+from tests.derm_core.training.tiny import tiny_config
+
+
+def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None:
+    config = tiny_config()
+    network = build_model("mobilenet_v3_small", 3).train()
+    pixels = open_pixels(coloured, config.preprocessing)
+    logits = predict_logits(network, pixels, config)
+    assert all(module.training for module in network.modules())
+    assert logits.shape == (33, 3)
+    assert logits.dtype == np.float32
+    with torch.no_grad():
+        expected = network.eval()(config.preprocessing.tensor(np.array(pixels)))
+    assert np.allclose(logits, expected.numpy(), atol=1e-5)
+
+
+def test_weights_that_give_no_finite_answer_are_not_recorded(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
+    with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
+        fit(tiny_config(epochs=1), coloured, tmp_path / "run")
+    assert not (tmp_path / "run" / "records").exists()
