@@ -268,8 +268,12 @@ def forker(tmp_path: Path) -> Iterator[Forker]:
     made.close()
 
 
-def wait_for_checkpoints(run: Path, number: int, process: int) -> None:
-    """Returns when `number` more checkpoints were written, or at once when the process has ended."""
+def wait_for_checkpoints(run: Path, number: int, process: int) -> float:
+    """Returns when `number` more checkpoints were written, or at once when the process has ended.
+
+    Returns:
+        Seconds between the last two of them; 0 where fewer than two were waited for.
+    """
 
     def written() -> int:
         try:
@@ -277,12 +281,13 @@ def wait_for_checkpoints(run: Path, number: int, process: int) -> None:
         except FileNotFoundError:
             return 0
 
-    last = written()
-    while number > 0 and Path(f"/proc/{process}").exists():
+    times = [written()]
+    while len(times) <= number and Path(f"/proc/{process}").exists():
         time.sleep(0.001)
         now = written()
-        number -= now not in (0, last)
-        last = now or last
+        if now not in (0, times[-1]):
+            times.append(now)
+    return (times[-1] - times[-2]) / 1e9 if len(times) > 2 else 0.0
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc and fork")
@@ -291,12 +296,12 @@ def test_resume_after_kills_gives_identical_weights(
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     moments = random.Random(2026)
-    # The first is killed as it starts; the others at some moment after some of the 63 steps, each with its checkpoint.
-    for kill, checkpoints in enumerate([0, *(moments.randint(1, 4) for _ in range(9))]):
+    # The first is killed as it starts, the others somewhere within a step, after two to four of the 63 steps.
+    for kill, checkpoints in enumerate([0, *(moments.randint(2, 4) for _ in range(9))]):
         words = ["--resume"] if kill else []
         process = forker.start(recipe, "--data", dataset.folder, "--out", killed, *words)
-        wait_for_checkpoints(killed, checkpoints, process)
-        time.sleep(moments.uniform(0.0, 0.1))
+        step_seconds = wait_for_checkpoints(killed, checkpoints, process)
+        time.sleep(moments.uniform(0.0, step_seconds or 0.3))
         os.kill(process, signal.SIGKILL)
         assert forker.status() == -signal.SIGKILL, f"{kill} kills; {(tmp_path / 'train.log').read_text()}"
     assert torch.load(killed / "last.pt", weights_only=True)["step"] < 63, "the kills came too late to matter"

@@ -48,6 +48,8 @@ def test_augmentation_differs_between_pictures_epochs_and_seeds() -> None:
     assert not torch.equal(pictures(seed=1)[3][0], pictures(seed=2)[3][0])
 
 
+# Python 3.12 and later warn of any fork where another thread lives, such as that of a test runner.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_process_gives_what_this_one_gives(workers: int) -> None:
     batches = ResumableBatches(10, 4, seed=1)

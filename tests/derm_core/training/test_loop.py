@@ -22,7 +22,7 @@ from derm_core.training.checkpoint import KEYS, load_best, load_last
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
 from derm_core.training.validation import predict_logits
-from tests.derm_core.training.tiny import differences, tiny_config
+from tests.derm_core.training.tiny import FORKS, differences, tiny_config
 
 
 class Notes:
@@ -176,6 +176,28 @@ def test_the_same_settings_give_the_same_weights_and_another_seed_gives_others(
     assert len(differences(one, other)) > 50
 
 
+def test_every_epoch_shows_the_pictures_in_another_order_and_augmented_anew(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: dict[int, list[tuple[int, bytes]]] = {}
+
+    class Watched(loop.TrainingPictures):
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+            picture, label = super().__getitem__(index)
+            shown.setdefault(self.epoch, []).append((index, picture.numpy().tobytes()))
+            return picture, label
+
+    monkeypatch.setattr(loop, "TrainingPictures", Watched)
+    fit(tiny_config(), coloured, tmp_path / "run")
+    assert list(shown) == [0, 1]
+    orders = [[index for index, _ in epoch] for epoch in shown.values()]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(24))
+    same = [dict(shown[0])[index] == content for index, content in shown[1]]
+    assert sum(same) <= 2
+
+
+@FORKS
 def test_a_worker_process_changes_nothing_about_the_weights(coloured: Dataset, tmp_path: Path) -> None:
     states = []
     for workers in (0, 1):

@@ -18,7 +18,7 @@ from derm_core.training.config import RunConfig
 from derm_core.training.loop import fit
 from derm_core.training.records import read_records
 from tests.derm_core.training.test_checkpoint import spoil
-from tests.derm_core.training.tiny import differences, tiny_config
+from tests.derm_core.training.tiny import FORKS, differences, tiny_config
 
 TIMES = ["seconds", "images_per_second"]
 
@@ -97,6 +97,7 @@ def log_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_STEPS_BETWEEN_LOGS", 1)
 
 
+@FORKS
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     settings: str, coloured: Dataset, tmp_path: Path

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 import torch
 
 from derm_core.training.config import RunConfig, parse_config
 
+# Python 3.12 and later warn of any fork where another thread lives, such as that of a test runner.
+FORKS = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 AUGMENTATION = {"flips": True, "rotation": 20.0, "brightness": 0.2, "erasing": 0.3}
 
 
