@@ -90,7 +90,8 @@ def measured_sentence(prediction: Prediction) -> str | None:
         f"and spares {spared} of benign ones."
     )
     if measured.get("lesions"):
-        sentence += f" Measured on {measured['lesions']:,} lesions that it was not trained on."
+        source = f" ({measured['measured_on']})" if measured.get("measured_on") else ""
+        sentence += f" Measured on {measured['lesions']:,} lesions that it was not trained on{source}."
     return sentence
 
 
