@@ -173,7 +173,7 @@ def explained(
     from PIL import Image
 
     from derm_core.explanation.overlay import heatmap_to_rgba
-    from derm_core.serving.folders import replace_file
+    from derm_core.files import replace_file
 
     for file, target in zip(files, targets, strict=True):
         try:

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from derm_core.images import load_image
 
 CACHE_NAME = "cache"
 _CHUNK = 64
+_ABANDONED_SECONDS = 24 * 3600
 
 
 def open_pixels(
@@ -82,6 +84,7 @@ def _build(
     on_progress: Callable[[int], object],
 ) -> None:
     size = preprocessing.image_size
+    _remove_abandoned(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     growing = Path(name)
@@ -108,6 +111,13 @@ def _build(
         os.replace(growing, path)
     finally:
         growing.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what builds that were killed have left; one that is still growing is never as old."""
+    for growing in folder.glob(".pixels-*"):
+        if time.time() - growing.stat().st_mtime > _ABANDONED_SECONDS:
+            growing.unlink(missing_ok=True)
 
 
 def _collect(pixels: np.ndarray, results: Iterable[np.ndarray], on_progress: Callable[[int], object]) -> None:

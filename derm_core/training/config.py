@@ -35,7 +35,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`dropout` below 0 keeps the architecture's own.
+    """`dropout` is that of the classifier's dropout layers, where the architecture has any; below 0 keeps its own.
 
     `start` names the weights that training starts from in place of ImageNet's, for a second stage or for new data: a
     run folder (its best epoch), the last.pt in one, or a bundle's model.safetensors.

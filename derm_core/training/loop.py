@@ -66,7 +66,7 @@ def fit(
         limit_by_class(dataset.for_task(task).subset(split), config.data.limit)
         for split in (config.data.train_split, config.data.valid_split)
     ]
-    state = find_checkpoint(out, config, dataset, resume=resume)
+    checkpoint = find_checkpoint(out, config, dataset, resume=resume)
     hardware = choose_hardware(config.training)
     (train_pixels, train_labels), (valid_pixels, valid_labels) = (
         (_open(subset, config, observer), subset.labels(task)) for subset in subsets
@@ -76,9 +76,9 @@ def fit(
         train_pixels, train_labels, config.training.augmentation, seed=config.training.seed
     )
     batches = ResumableBatches(len(pictures), config.training.batch_size, seed=config.training.seed)
-    run = build_state(config, len(task.classes), len(batches), hardware, weights_dir)
-    if state is not None:
-        run.restore(state, hardware)
+    run = build_state(
+        config, len(task.classes), len(batches), hardware, weights_dir=weights_dir, checkpoint=checkpoint
+    )
     begin_run(out, config, dataset)
     log = RunLog(out, after_step=run.step)
     loss_function = build_loss(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,19 @@ class TrainingState:
 
 
 def build_state(
-    config: RunConfig, num_classes: int, batches: int, hardware: Hardware, weights_dir: Path | None
+    config: RunConfig,
+    num_classes: int,
+    batches: int,
+    hardware: Hardware,
+    *,
+    weights_dir: Path | None = None,
+    checkpoint: dict[str, Any] | None = None,
 ) -> TrainingState:
-    """Returns the state before the first step; `batches` is the number of steps in an epoch."""
+    """Returns the state before the first step, or that of a checkpoint; `batches` are the steps of an epoch."""
     settings = config.training
-    model = build_first_model(config.model, num_classes, weights_dir=weights_dir)
+    # What a checkpoint writes over need not be at hand any more.
+    start = config.model if checkpoint is None else replace(config.model, pretrained=False, start="")
+    model = build_first_model(start, num_classes, weights_dir=weights_dir)
     model = model.to(hardware.device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_parameter_groups(model, settings.weight_decay), lr=settings.learning_rate)
     scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -89,7 +97,10 @@ def build_state(
     ema = None
     if settings.ema_decay:
         ema = AveragedModel(model, avg_fn=MovingAverage(settings.ema_decay), use_buffers=True)
-    return TrainingState(model, ema, optimizer, scheduler)
+    run = TrainingState(model, ema, optimizer, scheduler)
+    if checkpoint is not None:
+        run.restore(checkpoint, hardware)
+    return run
 
 
 def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -155,3 +156,15 @@ def test_processes_side_by_side_decode_what_one_decodes(
     together = open_pixels(dataset, PREPROCESSING, workers=2, on_progress=counts.append)
     assert np.array_equal(together, alone)
     assert counts == [5, 5, 2]
+
+
+def test_what_a_killed_build_left_is_removed_a_day_later(dataset: Dataset) -> None:
+    folder = dataset.folder / "cache"
+    folder.mkdir()
+    abandoned, growing = folder / ".pixels-abandoned", folder / ".pixels-growing"
+    for path in (abandoned, growing):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    open_pixels(dataset, PREPROCESSING)
+    assert not abandoned.exists()
+    assert growing.exists()

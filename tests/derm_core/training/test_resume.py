@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,14 @@ def test_a_run_is_not_resumed_with_other_settings(coloured: Dataset, tmp_path: P
     interrupt(tiny_config(), coloured, tmp_path / "run", 3, resume=False)
     with pytest.raises(ConfigError, match=r"training\.learning_rate was 0\.002 and is now 0\.1"):
         fit(tiny_config(learning_rate=0.1), coloured, tmp_path / "run", resume=True)
+
+
+def test_a_run_is_resumed_without_the_weights_it_started_from(coloured: Dataset, tmp_path: Path) -> None:
+    fit(tiny_config(epochs=1), coloured, tmp_path / "first")
+    config = replace(tiny_config(), model=replace(tiny_config().model, start=str(tmp_path / "first")))
+    whole = fit(config, coloured, tmp_path / "whole")
+    interrupt(config, coloured, tmp_path / "run", 9, resume=False)
+    assert (tmp_path / "run" / LAST).exists()
+    shutil.rmtree(tmp_path / "first")
+    fit(config, coloured, tmp_path / "run", resume=True)
+    assert_same_run(whole, tmp_path / "run")
