@@ -49,9 +49,9 @@ def leading_malignancy(prediction: Prediction) -> ClassBar | None:
 
 def percent(share: float) -> str:
     """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
-    if share <= 0.005:
+    if share < 0.01:
         return "<1%"
-    return ">99%" if share >= 0.995 else f"{100 * share:.0f}%"
+    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
 
 
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
