@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def main() -> None:
     """Parses the arguments, ranks, then writes or registers the bundle where one is asked for."""
     parser = CommandParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder of train.py")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="run folder of train.py, or the last.pt in one"
+    )
     parser.add_argument(
         "--data",
         required=True,
@@ -40,6 +42,11 @@ def main() -> None:
         metavar="N",
         help="sizes in pixels at which each network is tried (default: that of its training)",
     )
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="rank the mean of all the runs' weights, too; for runs of one beginning",
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the best run's bundle here")
     parser.add_argument("--register", metavar="NAME", help="register the best run's bundle under this name")
     parser.add_argument(
@@ -59,16 +66,22 @@ def main() -> None:
 
     dataset = load_dataset(arguments.data)
     ranked = rank_runs(
-        arguments.runs, dataset, arguments.metric, image_sizes=arguments.image_sizes, progress=_show
+        arguments.runs,
+        dataset,
+        arguments.metric,
+        image_sizes=arguments.image_sizes,
+        average=arguments.average,
+        progress=_show,
     )
-    table = [{**asdict(entry), "run": str(entry.run)} for entry in ranked]
+    table = [{**asdict(entry), "runs": [str(run) for run in entry.runs]} for entry in ranked]
     if arguments.json == "-":
         print(json.dumps(table, indent=2))
     else:
         for place, entry in enumerate(ranked, start=1):
             low, high = entry.ci95
+            runs = " + ".join(map(str, entry.runs))
             print(
-                f"{place}. {entry.run} at {entry.image_size} px: {entry.metric} {entry.value:.3f} "
+                f"{place}. {runs} at {entry.image_size} px: {entry.metric} {entry.value:.3f} "
                 f"(95% CI {low:.3f}-{high:.3f}) on {entry.lesions} validation lesions, epoch {entry.epoch}"
             )
         if arguments.json:
@@ -80,7 +93,7 @@ def main() -> None:
         folder = arguments.out or Path(scratch) / "bundle"
         reference = arguments.register or (BUNDLED if folder.resolve() == find_bundle(BUNDLED) else folder)
         description = make_bundle(
-            best.run,
+            best.runs,
             dataset,
             folder,
             name=arguments.name or arguments.register or best.name,

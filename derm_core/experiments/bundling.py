@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from derm_core.experiments.candidate import (
     Progress,
     answer_split,
     data_name,
-    open_candidate,
+    open_average,
     probability_table,
 )
 from derm_core.serving.bundle import save_bundle
@@ -32,7 +33,7 @@ SENSITIVITIES = (0.95, 0.90)
 
 
 def make_bundle(
-    run: Path,
+    runs: Sequence[Path],
     dataset: Dataset,
     folder: Path,
     *,
@@ -46,14 +47,14 @@ def make_bundle(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> BundleDescription:
-    """Makes a model bundle of a run's best epoch.
+    """Makes a model bundle of a run's best epoch, or of the average of several runs.
 
-    Temperature and operating points are set on the run's validation split, through the predictor itself, so that
+    Temperature and operating points are set on the last run's validation split, through the predictor itself, so that
     what is rounded when the weights are stored is rounded there too. Figures come from the test split, where the
     dataset has one.
 
     Args:
-        run: the run folder.
+        runs: the run folder, or several whose weights are averaged; or the last.pt in them.
         dataset: what it was trained on.
         folder: where the bundle goes.
         name, version: how answers name the model.
@@ -66,11 +67,11 @@ def make_bundle(
         progress: wraps the answers and their number, to show how far it is.
 
     Raises:
-        ConfigError: as open_candidate; or the validation split holds no malignant picture.
-        CheckpointError: as open_candidate.
+        ConfigError: as open_average; or the validation split holds no malignant picture.
+        CheckpointError: as open_average.
         BundleError: the folder exists.
     """
-    candidate = open_candidate(run, dataset, image_size=image_size)
+    candidate = open_average(runs, dataset, image_size=image_size)
     description = candidate.describe(name=name, version=version, origin=origin)
     temperature = _fit_temperature(candidate, candidate.predictor(description, half=half), progress)
     description = replace(description, temperature=temperature)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from derm_core.data.sampling import limit_by_class
 from derm_core.data.table import Dataset
@@ -20,7 +21,7 @@ from derm_core.serving.bundle import save_bundle
 from derm_core.serving.description import BundleDescription, OperatingPoint
 from derm_core.serving.prediction import Prediction
 from derm_core.serving.predictor import Predictor, load_predictor
-from derm_core.training.checkpoint import load_best
+from derm_core.training.checkpoint import LAST, load_best, load_last, load_last_weights
 from derm_core.training.config import RunConfig, changed_settings
 from derm_core.training.run_folder import read_run_config
 
@@ -29,20 +30,22 @@ Progress = Callable[[Iterable[Prediction], int], Iterable[Prediction]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A run on the dataset it was trained on, with the size at which its network is to see pictures.
+    """A run, or the average of several, on the dataset it was trained on, and the size at which it sees pictures.
 
-    That may be larger than in training: a network trained on augmented pictures sees lesions at several scales, and
+    The size may be larger than in training: a network trained on augmented pictures sees lesions at several scales, and
     often answers better a little above the size it was trained at (Touvron et al. 2019, arXiv 1906.06423). It is
-    chosen on validation pictures like everything else.
+    chosen on validation pictures like everything else. `config` and `made_with` are those of the last of the runs, and
+    so is `epoch`, the one whose weights were taken.
     """
 
-    run: Path
+    runs: tuple[Path, ...]
     config: RunConfig
     dataset: Dataset
     image_size: int
     epoch: int
     state: dict[str, Any]
     made_with: dict[str, Any]
+    commands: tuple[str, ...]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,17 +83,11 @@ class Candidate:
             origin=origin or f"Trained by the recipe {recipe} from {start} on {data_name(self.dataset)}.",
             training={
                 "recipe": recipe,
-                "command": shlex.join(
-                    [
-                        "scripts/train.py",
-                        recipe,
-                        *changed_settings(self.config),
-                        "--data",
-                        "DATASET",
-                        "--out",
-                        "RUN",
-                    ]
-                ),
+                **{
+                    f"command {number}" if len(self.commands) > 1 else "command": command
+                    for number, command in enumerate(self.commands, start=1)
+                },
+                **({"weights": f"mean of these {len(self.commands)} runs"} if len(self.commands) > 1 else {}),
                 "image size in training": self.config.data.image_size,
                 "best_epoch": self.epoch,
                 "epochs": self.config.training.epochs,
@@ -127,23 +124,71 @@ def open_candidate(run: Path, dataset: Dataset, *, image_size: int | None = None
     """Reads a run's settings and the weights of its best epoch.
 
     Args:
-        run: the run folder.
+        run: the run folder; or the last.pt in one, for the weights that it ended with.
         dataset: what it was trained on.
         image_size: None for that of its training.
 
     Raises:
         ConfigError: the folder is not a run's, or its run was trained on other data.
-        CheckpointError: there is no whole best.pt.
+        CheckpointError: there is no such checkpoint, or it is not whole.
     """
-    config, made_with = read_run_config(run)
+    folder = run.parent if run.name == LAST else run
+    config, made_with = read_run_config(folder)
     if made_with["data_fingerprint"] != dataset.fingerprint():
         raise ConfigError(
-            f"{run} was trained on other data than {dataset.folder}: its validation pictures may be training pictures "
-            "here. Give the dataset folder that it was trained on."
+            f"{folder} was trained on other data than {dataset.folder}: its validation pictures may be training "
+            "pictures here. Give the dataset folder that it was trained on."
         )
-    best = load_best(run)
-    size = image_size or config.data.image_size
-    return Candidate(run, config, dataset, size, best["epoch"], best["model"], made_with)
+    if run.name == LAST:
+        epoch, state = load_last(folder)["epoch"], load_last_weights(folder)
+    else:
+        best = load_best(folder)
+        epoch, state = best["epoch"], best["model"]
+    command = [
+        "scripts/train.py",
+        config.name,
+        *changed_settings(config),
+        "--data",
+        "DATASET",
+        "--out",
+        folder.name if folder.is_absolute() else str(folder),
+    ]
+    return Candidate(
+        runs=(run,),
+        config=config,
+        dataset=dataset,
+        image_size=image_size or config.data.image_size,
+        epoch=epoch,
+        state=state,
+        made_with=made_with,
+        commands=(shlex.join(command),),
+    )
+
+
+def open_average(runs: Sequence[Path], dataset: Dataset, *, image_size: int | None = None) -> Candidate:
+    """Returns the mean of several runs' weights, a "soup" (Wortsman et al. 2022, arXiv 2203.05482).
+
+    It makes sense for runs that share their beginning, as where one starts from the other; it costs no time to answer.
+
+    Raises:
+        ConfigError, CheckpointError: as open_candidate; or the runs differ in their network or task.
+    """
+    parts = [open_candidate(run, dataset, image_size=image_size) for run in runs]
+    kinds = {(part.config.model.architecture, part.config.data.task) for part in parts}
+    if len(kinds) > 1:
+        found = ", ".join(f"{architecture} for {task}" for architecture, task in sorted(kinds))
+        raise ConfigError(
+            f"Weights of different networks cannot be averaged: {found}. Name runs of one kind."
+        )
+    last = parts[-1]
+    state = {
+        name: torch.stack([part.state[name] for part in parts]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in last.state.items()
+    }
+    commands = tuple(command for part in parts for command in part.commands)
+    return replace(last, runs=tuple(runs), state=state, commands=commands)
 
 
 def answer_split(predictor: Predictor, subset: Dataset, progress: Progress | None = None) -> list[Prediction]:

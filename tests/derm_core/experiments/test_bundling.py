@@ -19,12 +19,12 @@ from tests.derm_core.experiments.conftest import TinyRuns
 
 
 def test_the_chosen_size_travels_in_the_bundle(tiny_runs: TinyRuns, tmp_path: Path) -> None:
-    make_bundle(tiny_runs.long, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1", image_size=64)
+    make_bundle([tiny_runs.long], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1", image_size=64)
     assert load_bundle(tmp_path / "b").description.preprocessing.image_size == 64
 
 
 def test_the_bundle_answers_as_the_best_epoch_does(tiny_runs: TinyRuns, tmp_path: Path) -> None:
-    description = make_bundle(tiny_runs.long, tiny_runs.dataset, tmp_path / "b", name="tiny", version="7")
+    description = make_bundle([tiny_runs.long], tiny_runs.dataset, tmp_path / "b", name="tiny", version="7")
     state, bundle = load_best(tiny_runs.long)["model"], load_bundle(tmp_path / "b")
     assert (description.name, description.version) == ("tiny", "7")
     assert set(state) == set(bundle.model_state)
@@ -41,7 +41,7 @@ def test_the_bundle_answers_as_the_best_epoch_does(tiny_runs: TinyRuns, tmp_path
 def test_temperature_and_operating_points_are_those_of_the_validation_split(
     tiny_runs: TinyRuns, tmp_path: Path
 ) -> None:
-    description = make_bundle(tiny_runs.short, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
+    description = make_bundle([tiny_runs.short], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
     subset = tiny_runs.dataset.subset("val")
     answers = list(
         load_predictor(tmp_path / "b").predict_many(subset.image_path(i) for i in range(len(subset)))
@@ -64,7 +64,7 @@ def test_temperature_and_operating_points_are_those_of_the_validation_split(
 
 
 def test_operating_points_are_measured_on_the_test_split(tiny_runs: TinyRuns, tmp_path: Path) -> None:
-    description = make_bundle(tiny_runs.short, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
+    description = make_bundle([tiny_runs.short], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
     subset = tiny_runs.dataset.subset("test")
     answers = load_predictor(tmp_path / "b").predict_many(subset.image_path(i) for i in range(len(subset)))
     risk = np.array([answer.malignant_probability for answer in answers])
@@ -80,7 +80,7 @@ def test_operating_points_are_measured_on_the_test_split(tiny_runs: TinyRuns, tm
 
 def test_the_card_and_the_metrics_come_from_the_test_split(tiny_runs: TinyRuns, tmp_path: Path) -> None:
     description = make_bundle(
-        tiny_runs.long,
+        [tiny_runs.long],
         tiny_runs.dataset,
         tmp_path / "b",
         name="tiny",
@@ -102,7 +102,7 @@ def test_without_a_test_split_the_bundle_claims_nothing(tiny_runs: TinyRuns, tmp
     table = tiny_runs.dataset.table
     without = dataclasses.replace(tiny_runs.dataset, table=table.replace({"split": {"test": "other"}}))
     run = _rebranded(tiny_runs.long, tmp_path / "run", without)
-    description = make_bundle(run, without, tmp_path / "b", name="tiny", version="1")
+    description = make_bundle([run], without, tmp_path / "b", name="tiny", version="1")
     assert description.metrics == {}
     assert description.operating_point.measured_on == "val split of dataset, on which the threshold was set"
 
@@ -112,15 +112,15 @@ def test_a_run_without_its_best_epoch_is_refused(tiny_runs: TinyRuns, tmp_path: 
     shutil.copytree(tiny_runs.short, run)
     (run / "best.pt").unlink()
     with pytest.raises(CheckpointError, match=r"best\.pt is missing"):
-        make_bundle(run, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
+        make_bundle([run], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
     assert not (tmp_path / "b").exists()
 
 
 def test_an_existing_bundle_is_kept_unless_told_otherwise(tiny_runs: TinyRuns, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(BundleError, match="exists already"):
-        make_bundle(tiny_runs.long, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
-    make_bundle(tiny_runs.long, tiny_runs.dataset, tmp_path / "b", name="tiny", version="1", overwrite=True)
+        make_bundle([tiny_runs.long], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1")
+    make_bundle([tiny_runs.long], tiny_runs.dataset, tmp_path / "b", name="tiny", version="1", overwrite=True)
     assert load_bundle(tmp_path / "b").description.name == "tiny"
 
 
