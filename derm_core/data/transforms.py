@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -24,12 +25,14 @@ class Preprocessing:
 
     1. The centre is cut out where the sides differ by more than `max_aspect` (a 4:3 picture stays whole).
     2. A picture whose long side exceeds `working_side` pixels is reduced to it with antialiasing, so that a
-       photograph of 12 megapixels shows the network the same scale of detail as the pictures it was trained on.
+       photograph of 12 megapixels shows the network the same scale of detail as the pictures it was trained on. Then
+       it is compressed once at the JPEG quality `working_quality`, as those were; 0 leaves that out.
     3. It is stretched to a square of `image_size` pixels and normalised by `mean` and `std` (of values in [0, 1]).
     """
 
     image_size: int = 192
     working_side: int = 200
+    working_quality: int = 75
     max_aspect: float = 4 / 3
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -38,6 +41,10 @@ class Preprocessing:
         if self.image_size < 16 or self.working_side < 16:
             raise ConfigError(
                 f"image_size {self.image_size} and working_side {self.working_side} must be at least 16 pixels."
+            )
+        if not 0 <= self.working_quality <= 95:
+            raise ConfigError(
+                f"working_quality is {self.working_quality}; it must be a JPEG quality from 0 to 95."
             )
         if self.max_aspect < 1:
             raise ConfigError(
@@ -59,6 +66,8 @@ class Preprocessing:
             scale = self.working_side / long_side
             size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
             image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+            if self.working_quality:
+                image = _compressed(image, self.working_quality)
         if image.size != (self.image_size, self.image_size):
             image = image.resize((self.image_size, self.image_size), Image.Resampling.BICUBIC)
         return np.array(image, dtype=np.uint8)
@@ -116,6 +125,12 @@ class Preprocessing:
         kept_height = min(height, int(width * self.max_aspect + 1.5))
         left, top = (width - kept_width) // 2, (height - kept_height) // 2
         return left, top, left + kept_width, top + kept_height
+
+
+def _compressed(image: Image.Image, quality: int) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality)
+    return Image.open(stream, formats=["JPEG"]).convert("RGB")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class DataConfig:
     task: str = "ham7"
     image_size: int = 192
     working_side: int = 200
+    working_quality: int = 75
     limit: int = 0
     train_split: str = "train"
     valid_split: str = "val"
@@ -98,7 +99,11 @@ class RunConfig:
     @property
     def preprocessing(self) -> Preprocessing:
         """How this run's network sees a picture."""
-        return Preprocessing(image_size=self.data.image_size, working_side=self.data.working_side)
+        return Preprocessing(
+            image_size=self.data.image_size,
+            working_side=self.data.working_side,
+            working_quality=self.data.working_quality,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns nested plain values, as a recipe holds them."""
@@ -122,6 +127,7 @@ _CHOICES: Mapping[str, Iterable[str]] = {
 _RANGES: Mapping[str, tuple[float, float]] = {
     "data.image_size": (32, 1024),
     "data.working_side": (32, 4096),
+    "data.working_quality": (0, 95),
     "data.limit": (0, math.inf),
     "model.dropout": (-1, 0.99),
     "training.epochs": (1, 100_000),

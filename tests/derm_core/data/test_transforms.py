@@ -99,8 +99,9 @@ def test_a_picture_of_the_right_size_is_not_resampled() -> None:
 def test_a_picture_and_its_antialiased_reduction_show_the_network_the_same() -> None:
     large = textured(600, 450)
     small = large.resize((200, 150), Image.Resampling.BICUBIC)
-    seen_large = Preprocessing().pixels(large).astype(float)
-    seen_small = Preprocessing().pixels(small).astype(float)
+    plain = Preprocessing(working_quality=0)
+    seen_large = plain.pixels(large).astype(float)
+    seen_small = plain.pixels(small).astype(float)
     assert np.abs(seen_large - seen_small).max() <= 1
     # Straight to the square, without the reduction to the working side, the fine texture would come through.
     straight = np.asarray(large.resize((192, 192), Image.Resampling.BICUBIC)).astype(float)
@@ -110,8 +111,23 @@ def test_a_picture_and_its_antialiased_reduction_show_the_network_the_same() -> 
 def test_a_photograph_of_twelve_megapixels_is_seen_as_its_small_copy() -> None:
     small = textured(200, 150)
     large = small.resize((4000, 3000), Image.Resampling.BICUBIC)
-    difference = Preprocessing().pixels(large).astype(float) - Preprocessing().pixels(small)
-    assert np.abs(difference).mean() < 2
+    plain = Preprocessing(working_quality=0)
+    assert np.abs(plain.pixels(large).astype(float) - plain.pixels(small)).mean() < 2
+
+
+def test_a_reduced_picture_is_compressed_once_and_a_small_one_never() -> None:
+    large, small = textured(600, 450), textured(200, 150)
+    with_jpeg, without = Preprocessing(working_quality=75), Preprocessing(working_quality=0)
+    assert np.array_equal(with_jpeg.pixels(small), without.pixels(small))
+    stream = io.BytesIO()
+    large.resize((200, 150), Image.Resampling.BICUBIC, reducing_gap=3.0).save(stream, "JPEG", quality=75)
+    assert np.array_equal(with_jpeg.pixels(large), without.pixels(Image.open(stream).convert("RGB")))
+    assert not np.array_equal(with_jpeg.pixels(large), without.pixels(large))
+
+
+def test_a_quality_that_no_jpeg_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match="working_quality is 96"):
+        Preprocessing(working_quality=96)
 
 
 def test_full_size_photographs_look_like_the_small_ones_that_were_trained_on(test_data: Path) -> None:
@@ -128,8 +144,12 @@ def test_full_size_photographs_look_like_the_small_ones_that_were_trained_on(tes
         large = load_image(photograph, min_side=preprocessing.decoding_side)
         small = load_image(io.BytesIO(twins[photograph.name]))
         assert (large.size, small.size) == ((600, 450), (200, 150))
-        difference = preprocessing.pixels(large).astype(float) - preprocessing.pixels(small)
+        seen = preprocessing.pixels(small).astype(float)
+        difference = preprocessing.pixels(large) - seen
         assert np.abs(difference).mean() < 3, photograph.name
+        # The compression of what was trained on is part of how it looks.
+        plain = replace(preprocessing, working_quality=0).pixels(large) - seen
+        assert np.abs(difference).mean() < np.abs(plain).mean(), photograph.name
         assert abs(difference.mean()) < 1, photograph.name
 
 
