@@ -66,7 +66,7 @@ class Candidate:
         """Returns what is known of the bundle before anything is calibrated or measured."""
         start = "ImageNet weights" if self.config.model.pretrained else "a random start"
         if self.config.model.start:
-            start = f"the weights of {Path(self.config.model.start).name}"
+            start = "the weights of an earlier run"
         recipe = self.config.name
         return BundleDescription(
             name=name,
