@@ -14,6 +14,7 @@ from _cli import CommandParser, progress, run_command
 from derm_core.data.ham10000 import read_ham10000
 from derm_core.data.image_folder import read_image_folder
 from derm_core.data.inspection import KINDS, Inspection, inspect_pictures
+from derm_core.data.known_lesions import adopt_lesions
 from derm_core.data.preparation import SplitPlan, prepare
 from derm_core.data.source import Source, name_some
 from derm_core.data.table import Dataset, check_free
@@ -96,6 +97,12 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME=CODE",
         help="the diagnosis code of a folder with a name of its own; NAME= leaves it out; may be given several times",
     )
+    folder.add_argument(
+        "--lesions-of",
+        type=Path,
+        metavar="DATASET",
+        help="take the lesion ids of this dataset for pictures that are copies of its pictures",
+    )
     folder.add_argument("--name", default="", help="what the dataset is called (default: the name of SRC)")
     folder.add_argument("--licence", default="", help="under which its pictures may be used")
     return parser.parse_args()
@@ -109,6 +116,8 @@ def read_source(arguments: argparse.Namespace) -> Source:
         source = read_image_folder(
             arguments.src, classes=classes, name=arguments.name, licence=arguments.licence
         )
+        if arguments.lesions_of:
+            source = adopt_lesions(source, arguments.lesions_of, progress=progress)
     return source.for_task(get_task(arguments.task)) if arguments.task else source
 
 
