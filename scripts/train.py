@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _cli import CommandParser, Progress, progress, run_command
+
+if TYPE_CHECKING:
+    from derm_core.training.observer import Observer
 
 
 def main() -> None:
@@ -30,6 +34,10 @@ def main() -> None:
         help="change a setting, such as training.epochs=3; may be given again",
     )
     parser.add_argument("--resume", action="store_true", help="continue RUN after it was stopped or killed")
+    parser.add_argument(
+        "--tensorboard", type=Path, metavar="FOLDER", help="write events for TensorBoard into FOLDER"
+    )
+    parser.add_argument("--mlflow", metavar="URI", help="log to MLflow: a server, or sqlite:///FILE")
     arguments = parser.parse_args()
     # A thread that waits for the other by spinning keeps the core from whoever has work on it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -39,9 +47,24 @@ def main() -> None:
     config = load_recipe(arguments.recipe, arguments.overrides)
 
     from derm_core.data.table import load_dataset
+    from derm_core.experiments.tracking import MLflowObserver, Observers, TensorBoardObserver
     from derm_core.training.loop import fit
 
-    fit(config, load_dataset(arguments.data), arguments.out, resume=arguments.resume, observer=Display())
+    with ExitStack() as stack:
+        observers: list[Observer] = [Display()]
+        if arguments.tensorboard:
+            observers.append(
+                stack.enter_context(TensorBoardObserver(arguments.tensorboard, arguments.out, config))
+            )
+        if arguments.mlflow:
+            observers.append(stack.enter_context(MLflowObserver(arguments.mlflow, arguments.out, config)))
+        fit(
+            config,
+            load_dataset(arguments.data),
+            arguments.out,
+            resume=arguments.resume,
+            observer=Observers(*observers),
+        )
     print(f"{arguments.out}: trained. Compare runs and make a bundle with scripts/select_model.py.")
 
 
@@ -59,7 +82,7 @@ class Display:
 
         def count(decoded: int) -> None:
             nonlocal bar, done
-            bar = bar or progress(total=pictures, description="decoding")
+            bar = bar or progress(total=pictures, description="preparing")
             bar.update(decoded)
             done += decoded
             if done == pictures:

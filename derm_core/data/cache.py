@@ -38,7 +38,7 @@ def open_pixels(
 
     Args:
         dataset: the pictures, in the order of its table.
-        preprocessing: gives `pixels`; its mean and standard deviation do not matter here.
+        preprocessing: gives `pixels`; its normalisation does not matter here.
         workers: processes that decode; default: one a core.
         on_progress: called with the number of pictures decoded since the last call.
 
@@ -48,7 +48,7 @@ def open_pixels(
     Raises:
         DatasetError: a picture cannot be decoded.
     """
-    folder = _writable_folder(dataset)
+    folder = cache_folder(dataset)
     path = folder / f"pixels-{_digest(dataset, preprocessing)}.npy"
     if not path.is_file():
         _build(
@@ -58,12 +58,13 @@ def open_pixels(
 
 
 def _digest(dataset: Dataset, preprocessing: Preprocessing) -> str:
-    geometry = {k: v for k, v in preprocessing.to_dict().items() if k not in ("mean", "std")}
+    geometry = {k: v for k, v in preprocessing.to_dict().items() if k not in ("mean", "std", "samplewise")}
     text = json.dumps([dataset.fingerprint(), geometry], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _writable_folder(dataset: Dataset) -> Path:
+def cache_folder(dataset: Dataset) -> Path:
+    """Returns the folder of a dataset's cached files: its own, or one under the temporary folder."""
     folder = dataset.folder / CACHE_NAME
     try:
         folder.mkdir(exist_ok=True)
@@ -115,7 +116,7 @@ def _build(
 
 def _remove_abandoned(folder: Path) -> None:
     """Removes what builds that were killed have left; one that is still growing is never as old."""
-    for growing in folder.glob(".pixels-*"):
+    for growing in (*folder.glob(".pixels-*"), *folder.glob(".features-*")):
         if time.time() - growing.stat().st_mtime > _ABANDONED_SECONDS:
             growing.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,14 +10,16 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from derm_core.data.transforms import Augmentation, draw_seed
+from derm_core.data.augmentation import Augmentation
+from derm_core.data.transforms import draw_seed
 
 
 class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
     """Pictures as uint8 (3, S, S) with their class index.
 
-    What is done to a picture is a function of the seed, the epoch and the picture alone, whichever process or order
-    it is read in; so a run that is stopped and continued sees what it would have seen.
+    What is done to a picture is a function of the seed, the epoch, the picture and how often it was drawn before in
+    that epoch, whichever process or order it is read in; so a run that is stopped and continued sees what it would have
+    seen. The key of a picture is its index, plus the length of the set for each time that it was drawn before.
     """
 
     def __init__(
@@ -31,11 +34,13 @@ class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, key: int) -> tuple[torch.Tensor, int]:
+        repeat, index = divmod(key, len(self))
         picture = torch.from_numpy(np.array(self._pixels[index])).permute(2, 0, 1)
         if self._transform is not None:
             with torch.random.fork_rng(devices=()):
-                torch.random.default_generator.manual_seed(draw_seed(self._seed, self.epoch, index))
+                place = (self.epoch, index, repeat) if repeat else (self.epoch, index)
+                torch.random.default_generator.manual_seed(draw_seed(self._seed, *place))
                 picture = self._transform(picture)
         return picture.contiguous(), int(self.labels[index])
 
@@ -43,13 +48,16 @@ class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
 class ResumableBatches(Sampler[list[int]]):
     """Shuffled batches of one epoch that can begin at any batch.
 
-    The order of an epoch is a function of the seed and the epoch. The last batch of an epoch is left out where it is
+    The order of an epoch is a function of the seed and the epoch. With `shares`, as many pictures are drawn with
+    replacement, each in proportion to its share; one that comes again has the set's length added to its index, each
+    time, so that it is augmented anew. The last batch of an epoch is left out where it is
     not whole, for a batch of one picture has no batch statistics; a set smaller than a batch is one batch.
     """
 
-    def __init__(self, size: int, batch_size: int, *, seed: int) -> None:
+    def __init__(self, size: int, batch_size: int, *, seed: int, shares: torch.Tensor | None = None) -> None:
         self.epoch = 0
         self.position = 0
+        self._shares = shares
         self._size, self._batch_size, self._seed = size, min(batch_size, size), seed
 
     def __len__(self) -> int:
@@ -58,6 +66,19 @@ class ResumableBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = torch.Generator().manual_seed(draw_seed(self._seed, self.epoch))
-        order = torch.randperm(self._size, generator=generator).tolist()
+        if self._shares is None:
+            order = torch.randperm(self._size, generator=generator).tolist()
+        else:
+            drawn = torch.multinomial(self._shares, self._size, replacement=True, generator=generator)
+            order = _count_repeats(drawn.tolist(), self._size)
         for batch in range(self.position, len(self)):
             yield order[batch * self._batch_size : (batch + 1) * self._batch_size]
+
+
+def _count_repeats(drawn: list[int], size: int) -> list[int]:
+    seen: Counter[int] = Counter()
+    keys = []
+    for index in drawn:
+        keys.append(index + size * seen[index])
+        seen[index] += 1
+    return keys

@@ -1,4 +1,4 @@
-"""Preprocessing, the same in training, evaluation and serving, and the augmentations of training. Reads no files."""
+"""Preprocessing, the same in training, evaluation and serving. Reads no files and draws nothing at random."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms import v2
 
 from derm_core.errors import ConfigError
 
@@ -27,7 +26,8 @@ class Preprocessing:
     2. A picture whose long side exceeds `working_side` pixels is reduced to it with antialiasing, so that a
        photograph of 12 megapixels shows the network the same scale of detail as the pictures it was trained on. Then
        it is compressed once at the JPEG quality `working_quality`, as those were; 0 leaves that out.
-    3. It is stretched to a square of `image_size` pixels and normalised by `mean` and `std` (of values in [0, 1]).
+    3. It is stretched to a square of `image_size` pixels and normalised by `mean` and `std` (of values in [0, 1]);
+       `samplewise` takes the picture's own mean, over all pixels and channels, away before that.
     """
 
     image_size: int = 192
@@ -36,6 +36,7 @@ class Preprocessing:
     max_aspect: float = 4 / 3
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    samplewise: bool = False
 
     def __post_init__(self) -> None:
         if self.image_size < 16 or self.working_side < 16:
@@ -78,7 +79,10 @@ class Preprocessing:
         batch = batch.unsqueeze(0) if batch.ndim == 3 else batch
         scale = torch.tensor(self.std).mul(255.0).to(batch.device)
         shift = torch.tensor(self.mean).mul(255.0).to(batch.device)
-        return ((batch.float() - shift) / scale).permute(0, 3, 1, 2)
+        values = batch.float()
+        if self.samplewise:
+            values = values - values.mean(dim=(1, 2, 3), keepdim=True)
+        return ((values - shift) / scale).permute(0, 3, 1, 2)
 
     def place_heatmap(self, heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
         """Lays a map of the network's input over the picture it came from.
@@ -131,65 +135,6 @@ def _compressed(image: Image.Image, quality: int) -> Image.Image:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality)
     return Image.open(stream, formats=["JPEG"]).convert("RGB")
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes to training pictures; the zero of each setting switches it off.
-
-    A lesion has no upright side, so `flips` draws one of the square's eight symmetries. `rotation` and `shear` are in
-    degrees each way, `shift` is a share of the side, `zoom`, `brightness`, `contrast` and `saturation` are shares
-    around 1, `hue` is a share of the colour circle, `erasing` the probability that a patch is blanked.
-    """
-
-    flips: bool = False
-    rotation: float = 0.0
-    shift: float = 0.0
-    zoom: float = 0.0
-    shear: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    erasing: float = 0.0
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is changed at all."""
-        return any(asdict(self).values())
-
-    def build(self) -> v2.Transform:
-        """Returns the transform of one uint8 (3, S, S) picture; draws from torch's global random state."""
-        steps: list[torch.nn.Module] = []
-        if self.flips:
-            steps += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), _RandomTranspose()]
-        if self.rotation or self.shift or self.zoom or self.shear:
-            steps.append(
-                v2.RandomAffine(
-                    degrees=self.rotation,
-                    translate=(self.shift, self.shift) if self.shift else None,
-                    scale=(1 - self.zoom, 1 + self.zoom) if self.zoom else None,
-                    shear=(-self.shear, self.shear, -self.shear, self.shear) if self.shear else None,
-                    interpolation=v2.InterpolationMode.BILINEAR,
-                    fill=[round(255 * mean) for mean in IMAGENET_MEAN],
-                )
-            )
-        if self.brightness or self.contrast or self.saturation or self.hue:
-            steps.append(v2.ColorJitter(self.brightness, self.contrast, self.saturation, self.hue))
-        if self.erasing:
-            steps.append(
-                v2.RandomErasing(
-                    p=self.erasing, scale=(0.02, 0.2), value=[round(255 * m) for m in IMAGENET_MEAN]
-                )
-            )
-        return v2.Compose(steps) if steps else v2.Identity()
-
-
-class _RandomTranspose(v2.Transform):
-    """Swaps rows and columns half of the time: with the two flips, the eight symmetries of the square."""
-
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        return picture.transpose(-1, -2) if torch.rand(()) < 0.5 else picture
 
 
 def draw_seed(*parts: int) -> int:

@@ -12,13 +12,19 @@ and no mode is changed, so threads may share the parts.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
+
+ToMap = Callable[[Tensor], Tensor]
+
+
+def _unchanged(activation: Tensor) -> Tensor:
+    return activation
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,27 +42,39 @@ class GradCam:
     classes: Tensor
 
 
-def grad_cam(body: nn.Module, head: nn.Module, images: Tensor, classes: Tensor | None = None) -> GradCam:
+def grad_cam(
+    body: nn.Module,
+    head: nn.Module,
+    images: Tensor,
+    classes: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    to_map: ToMap = _unchanged,
+) -> GradCam:
     """Returns logits and the heatmap of one class a picture.
 
     Args:
-        body: the network up to and with the Grad-CAM layer; gives (N, K, h, w). In evaluation mode.
+        body: the network up to and with the Grad-CAM layer. In evaluation mode.
         head: the rest, in evaluation mode: rows must not depend on each other.
         images: float (N, 3, S, S).
         classes: int64 (N,), which class to explain in each row; None for the one with the largest logit.
+        bias: float32 (C,), added to the logits before the largest is chosen; not part of what is returned.
+        to_map: turns what the body gives, and its gradient, into (N, K, h, w), where it is not of that form.
 
     The same as Captum's `LayerGradCam(model, layer).attribute(images, classes, relu_attributions=True)`, but for the
     single channel, which is dropped. The head is computed and differentiated in float32, also where autocast is on:
     maps from bfloat16 gradients differ visibly on some networks.
     """
     with _head_pass(body, head, images) as (activation, logits):
-        chosen = logits.argmax(dim=1) if classes is None else classes
+        chosen = (logits if bias is None else logits + bias).argmax(dim=1) if classes is None else classes
         score = logits.gather(1, chosen[:, None]).sum()
         (gradient,) = torch.autograd.grad(score, activation)
-    return GradCam(logits.detach(), _weighted_sum(activation, gradient), chosen)
+    return GradCam(logits.detach(), _weighted_sum(activation, gradient, to_map), chosen)
 
 
-def grad_cam_all(body: nn.Module, head: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def grad_cam_all(
+    body: nn.Module, head: nn.Module, images: Tensor, *, to_map: ToMap = _unchanged
+) -> tuple[Tensor, Tensor]:
     """Returns logits, float32 (N, C), and the heatmaps of all classes, float32 (N, C, h, w), from one pass.
 
     The arguments are those of `grad_cam`. The head is differentiated once a class, which costs little beside the body.
@@ -64,7 +82,7 @@ def grad_cam_all(body: nn.Module, head: nn.Module, images: Tensor) -> tuple[Tens
     with _head_pass(body, head, images) as (activation, logits):
         scores = logits.sum(dim=0).unbind()
         maps = [
-            _weighted_sum(activation, torch.autograd.grad(score, activation, retain_graph=True)[0])
+            _weighted_sum(activation, torch.autograd.grad(score, activation, retain_graph=True)[0], to_map)
             for score in scores
         ]
     return logits.detach(), torch.stack(maps, dim=1)
@@ -74,7 +92,7 @@ def grad_cam_all(body: nn.Module, head: nn.Module, images: Tensor) -> tuple[Tens
 def _head_pass(body: nn.Module, head: nn.Module, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Runs both parts, and stays open while the head's graph is differentiated.
 
-    Yields the activation, float32 (N, K, h, w) and the leaf of the graph, and the logits, float32 (N, C).
+    Yields the activation, float32 and the leaf of the graph, and the logits, float32 (N, C).
     """
     with torch.inference_mode(False):
         with torch.no_grad():
@@ -92,7 +110,7 @@ def _in_float32(head: nn.Module) -> nn.Module:
     return copy.deepcopy(head).float()
 
 
-def _weighted_sum(activation: Tensor, gradient: Tensor) -> Tensor:
+def _weighted_sum(activation: Tensor, gradient: Tensor, to_map: ToMap) -> Tensor:
     """ReLU(sum over k of alpha_k A_k), alpha_k the mean of the gradient over map k: (N, K, h, w) to (N, h, w)."""
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (activation.detach() * weights).sum(dim=1).relu()
+    weights = to_map(gradient).mean(dim=(2, 3), keepdim=True)
+    return (to_map(activation.detach()) * weights).sum(dim=1).relu()

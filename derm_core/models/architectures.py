@@ -1,12 +1,13 @@
 """torchvision's classification networks by name, and where each is cut for Grad-CAM. Loads no weights.
 
 A network is cut in two at its Grad-CAM layer: `head(body(x)) == model(x)`, exactly. The body's output is the layer's
-activation, (N, K, h, w); the head is everything behind it. Both are views: they share the network's own modules.
+activation, (N, K, h, w) or what activation_map of tokens.py turns into that; the head is everything behind it. Both are
+views: they share the network's own modules. Names that torchvision does not know are timm's, where it is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import torchvision
 from torch import nn
 
 from derm_core.errors import ConfigError, unknown_name
+from derm_core.models.tokens import VitBody, is_timm, split_timm, split_vit, timm_blocks, timm_image_size
 
 # The networks' parts are attributes that only torchvision knows.
 Split = Callable[[Any], tuple[list[nn.Module], list[nn.Module]]]
@@ -82,11 +84,15 @@ class _MeanOverPixels(nn.Module):
 
 @dataclass(frozen=True)
 class _Family:
-    """Architectures that share a layout: how they are cut, and the path of the module whose output the body gives."""
+    """Architectures that share a layout: how they are cut, and the path of the module whose output the body gives.
+
+    `image_size` is the one side in pixels that they see; None where any will do.
+    """
 
     split: Split
     grad_cam_layer: str
     names: tuple[str, ...]
+    image_size: int | None = None
 
 
 _FAMILIES = (
@@ -145,7 +151,9 @@ _FAMILIES = (
     ),
     _Family(_split_mnasnet, "layers", ("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3")),
     _Family(_split_swin, "permute", ("swin_t", "swin_s", "swin_b", "swin_v2_t", "swin_v2_s", "swin_v2_b")),
+    _Family(split_vit, "encoder.layers.-2", ("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"), image_size=224),
 )
+_TIMM = _Family(split_timm, "", ())
 _FAMILY_OF = {name: family for family in _FAMILIES for name in family.names}
 
 ARCHITECTURES: tuple[str, ...] = tuple(sorted(_FAMILY_OF))
@@ -154,9 +162,16 @@ ARCHITECTURES: tuple[str, ...] = tuple(sorted(_FAMILY_OF))
 
 def check_architecture(name: str) -> str:
     """Returns the name; raises ConfigError where no such architecture is known."""
-    if name not in _FAMILY_OF:
+    if name not in _FAMILY_OF and not is_timm(name):
         raise ConfigError(unknown_name("architecture", name, ARCHITECTURES))
     return name
+
+
+def fixed_image_size(name: str) -> int | None:
+    """Returns the side in pixels of the only pictures that an architecture sees; None where any will do."""
+    if is_timm(name):
+        return timm_image_size(name)
+    return _FAMILY_OF[name].image_size if name in _FAMILY_OF else None
 
 
 def split_model(model: nn.Module, architecture: str) -> tuple[nn.Sequential, nn.Sequential]:
@@ -167,15 +182,52 @@ def split_model(model: nn.Module, architecture: str) -> tuple[nn.Sequential, nn.
         architecture: its name.
 
     Returns:
-        `(body, head)`: body maps float (N, 3, H, W) to the activation (N, K, h, w), head maps that to logits (N, C).
+        `(body, head)`: body maps float (N, 3, H, W) to the activation, head maps that to logits (N, C).
     """
-    body, head = _FAMILY_OF[check_architecture(architecture)].split(model)
+    body, head = _FAMILY_OF.get(check_architecture(architecture), _TIMM).split(model)
     return nn.Sequential(*body).train(model.training), nn.Sequential(*head).train(model.training)
 
 
+def body_blocks(model: nn.Module, architecture: str) -> list[nn.Module]:
+    """Returns the parts of the body in the order that a picture passes them, one level of nesting opened."""
+    if is_timm(architecture):
+        return timm_blocks(model)
+    body, _ = split_model(model, architecture)
+    return [block for part in body for block in _opened(part)]
+
+
+def _opened(part: nn.Module) -> Iterable[nn.Module]:
+    if isinstance(part, VitBody):
+        return part.parts()
+    return part if type(part) is nn.Sequential else [part]
+
+
+def freeze_blocks(model: nn.Module, architecture: str, count: int) -> None:
+    """Keeps the weights and the normalisation statistics of the leading blocks of the body as they are.
+
+    Sets the mode of the blocks too, so it is called after each `model.train()`. The other blocks learn.
+
+    Args:
+        count: how many of body_blocks; -1 for all of them.
+    """
+    for index, block in enumerate(body_blocks(model, architecture)):
+        frozen = count == -1 or index < count
+        block.requires_grad_(not frozen)
+        if frozen:
+            block.eval()
+
+
 def grad_cam_layer(model: nn.Module, architecture: str) -> nn.Module:
-    """Returns the module whose output the body of split_model gives, for tools that hook layers, as Captum does."""
+    """Returns the module whose output the body of split_model gives, for tools that hook layers, as Captum does.
+
+    Raises:
+        ConfigError: the architecture is not known, or one of timm's, whose layers are not known here.
+    """
+    if check_architecture(architecture) not in _FAMILY_OF:
+        raise ConfigError(
+            f"The Grad-CAM layer of timm's {architecture} has no name here. Take split_model and grad_cam."
+        )
     module = model
-    for part in _FAMILY_OF[check_architecture(architecture)].grad_cam_layer.split("."):
+    for part in _FAMILY_OF[architecture].grad_cam_layer.split("."):
         module = list(module.children())[int(part)] if part.lstrip("-").isdigit() else getattr(module, part)
     return module

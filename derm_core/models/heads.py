@@ -5,13 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from derm_core.errors import ConfigError
 from derm_core.models.architectures import check_architecture
 from derm_core.models.pretrained import load_pretrained
+from derm_core.models.tokens import build_timm, is_timm
 
-_CLASSIFIERS = ("classifier", "fc", "head", "heads")
+_CLASSIFIERS = ("classifier", "fc", "head", "heads", "last_linear", "classif")
+
+
+class _DroppingLinear(nn.Linear):
+    """A linear layer with dropout before it; its weights have the names they have without."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool, dropout: float) -> None:
+        super().__init__(in_features, out_features, bias=bias)
+        self.dropout = dropout
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(nn.functional.dropout(features, self.dropout, self.training))
 
 
 def build_model(
@@ -21,15 +33,18 @@ def build_model(
     pretrained: bool = False,
     weights_dir: Path | None = None,
     dropout: float | None = None,
+    head_units: int = 0,
 ) -> nn.Module:
-    """Builds one of torchvision's networks for float32 (N, 3, H, W) pictures and `num_classes` logits.
+    """Builds a network for float32 (N, 3, H, W) pictures and `num_classes` logits.
 
     Args:
-        architecture: a name of ARCHITECTURES.
+        architecture: a name of ARCHITECTURES, or one of timm's where timm is installed.
         num_classes: number of logits, 2 or more.
         pretrained: start from ImageNet weights; the last linear layer always starts afresh.
         weights_dir: where to look for the weights first; default: what DERM_WEIGHTS_DIR names.
-        dropout: probability for every dropout layer of the classifier; None keeps the architecture's own.
+        dropout: probability for every dropout layer of the classifier, and for one before its last layer where it has
+            none or gets a hidden layer; None keeps the architecture's own.
+        head_units: above 0, a hidden layer of that many units with a ReLU comes before the last layer.
 
     Raises:
         ConfigError: unknown architecture, fewer than two classes, or dropout out of [0, 1).
@@ -40,14 +55,13 @@ def build_model(
         raise ConfigError(f"A classifier needs at least 2 classes, not {num_classes}.")
     if dropout is not None and not 0 <= dropout < 1:
         raise ConfigError(f"model.dropout is {dropout}; it must be at least 0 and below 1.")
-    model = torchvision.models.get_model(architecture, weights=None)
+    if is_timm(architecture):
+        model = build_timm(architecture)
+    else:
+        model = torchvision.models.get_model(architecture, weights=None)
     if pretrained:
         load_pretrained(model, architecture, weights_dir)
-    _replace_classifier(model, num_classes)
-    if dropout is not None:
-        for module in getattr(model, _classifier_name(model)).modules():
-            if isinstance(module, nn.Dropout):
-                module.p = dropout
+    _replace_classifier(model, num_classes, head_units, dropout)
     return model
 
 
@@ -61,9 +75,19 @@ def _classifier_name(model: nn.Module) -> str:
     return next(name for name in _CLASSIFIERS if hasattr(model, name))
 
 
-def _replace_classifier(model: nn.Module, num_classes: int) -> None:
+def _replace_classifier(model: nn.Module, num_classes: int, head_units: int, dropout: float | None) -> None:
+    layers = getattr(model, _classifier_name(model)).modules()
+    droppers = [module for module in layers if isinstance(module, nn.Dropout)]
+    if dropout is not None:
+        for module in droppers:
+            module.p = dropout
     old = classifier_layer(model)
-    new = nn.Linear(old.in_features, num_classes, bias=old.bias is not None)
+    own = dropout if dropout is not None and (head_units or not droppers) else 0.0
+    new: nn.Module = _DroppingLinear(
+        head_units or old.in_features, num_classes, bias=old.bias is not None, dropout=own
+    )
+    if head_units:
+        new = nn.Sequential(nn.Linear(old.in_features, head_units), nn.ReLU(), new)
     for parent in model.modules():
         for name, child in parent.named_children():
             if child is old:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from derm_core.errors import ConfigError, WeightsNotFoundError
+from derm_core.models.tokens import build_timm, is_timm
 
 WEIGHTS_DIR_VARIABLE = "DERM_WEIGHTS_DIR"
 # The hub's DenseNets are older than the rule that a module's name holds no dot: norm.1 there is norm1 here.
@@ -87,6 +88,8 @@ def _from_folder(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
 
 
 def _from_hub(architecture: str) -> dict[str, torch.Tensor]:
+    if is_timm(architecture):
+        return _from_timm(architecture)
     weights = torchvision.models.get_model_weights(architecture).DEFAULT
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -100,3 +103,15 @@ def _from_hub(architecture: str) -> dict[str, torch.Tensor]:
             "or train from a random start with --set model.pretrained=false."
         ) from err
     return {_DOTTED_LAYER.sub(r"\1\2", name): tensor for name, tensor in state.items()}
+
+
+def _from_timm(architecture: str) -> dict[str, torch.Tensor]:
+    # timm's hub raises whatever the library under it does, of which there are several.
+    try:
+        return build_timm(architecture, pretrained=True).state_dict()
+    except Exception as err:
+        raise WeightsNotFoundError(
+            f"The pretrained weights of timm's {architecture} could not be fetched ({err}). Without internet, put "
+            f"{architecture}_imagenet.safetensors into a folder and name it in {WEIGHTS_DIR_VARIABLE}, or train from a "
+            "random start with --set model.pretrained=false."
+        ) from err

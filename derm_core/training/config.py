@@ -6,109 +6,29 @@ import math
 import tomllib
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from derm_core.data.transforms import Augmentation, Preprocessing
 from derm_core.diagnoses import TASKS
 from derm_core.errors import ConfigError, unknown_name
-from derm_core.models.architectures import ARCHITECTURES
-
-CLASS_WEIGHTS = ("none", "sqrt", "balanced")
-PRECISIONS = ("auto", "float32", "bfloat16")
-METRICS = ("macro_f1", "balanced_accuracy", "accuracy", "macro_auc")
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which pictures, and how large the network sees them. `limit` keeps that many, by class; 0 keeps all."""
-
-    task: str = "ham7"
-    image_size: int = 192
-    working_side: int = 200
-    working_quality: int = 75
-    limit: int = 0
-    train_split: str = "train"
-    valid_split: str = "val"
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """`dropout` is that of the classifier's dropout layers, where the architecture has any; below 0 keeps its own.
-
-    `start` names the weights that training starts from in place of ImageNet's, for a second stage or for new data: a
-    run folder (its best epoch), the last.pt in one, or a bundle's model.safetensors.
-    """
-
-    architecture: str = "mobilenet_v2"
-    pretrained: bool = True
-    dropout: float = -1.0
-    start: str = ""
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is fitted: AdamW under a cosine schedule with linear warm-up.
-
-    `class_weights`: weight of each class in the loss; `balanced` is 1 / frequency, `sqrt` its square root, both scaled
-    to a mean of 1 over the pictures. `ema_decay` 0 keeps no moving average of the weights. `clip_norm` 0 clips nothing.
-    `batch_size` pictures a step; `warmup_epochs` may be a fraction; `threads` 0 leaves torch's choice; `workers`
-    processes augment beside the training process. `first_image_size` above 0 begins with smaller pictures that grow to
-    `data.image_size` over the first three quarters of the epochs (Tan and Le 2021, arXiv 2104.00298). A checkpoint is
-    written at least every `checkpoint_seconds`.
-    """
-
-    epochs: int = 20
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warmup_epochs: float = 1.0
-    class_weights: str = "sqrt"
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.0
-    clip_norm: float = 0.0
-    first_image_size: int = 0
-    precision: str = "auto"
-    device: str = "auto"
-    threads: int = 0
-    workers: int = 0
-    checkpoint_seconds: float = 60.0
-    seed: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """`metric` on the validation split chooses the best epoch; higher is better."""
-
-    metric: str = "macro_f1"
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything that a run is made from, apart from its data."""
-
-    name: str
-    data: DataConfig
-    model: ModelConfig
-    training: TrainingConfig
-    evaluation: EvaluationConfig
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How this run's network sees a picture."""
-        return Preprocessing(
-            image_size=self.data.image_size,
-            working_side=self.data.working_side,
-            working_quality=self.data.working_quality,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns nested plain values, as a recipe holds them."""
-        return asdict(self)
-
+from derm_core.models import ARCHITECTURES, check_architecture, fixed_image_size
+from derm_core.training.sections import (
+    CLASS_WEIGHTS,
+    LOSSES,
+    METRICS,
+    NORMALIZATIONS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SAMPLERS,
+    SCHEDULES,
+    DataConfig,
+    EvaluationConfig,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+)
 
 _SECTIONS = {
     "data": DataConfig,
@@ -118,8 +38,12 @@ _SECTIONS = {
 }
 _CHOICES: Mapping[str, Iterable[str]] = {
     "data.task": TASKS,
-    "model.architecture": ARCHITECTURES,
+    "data.normalization": NORMALIZATIONS,
+    "training.optimizer": OPTIMIZERS,
+    "training.schedule": SCHEDULES,
+    "training.loss": LOSSES,
     "training.class_weights": CLASS_WEIGHTS,
+    "training.sampler": SAMPLERS,
     "training.precision": PRECISIONS,
     "training.device": ("auto", "cpu", "cuda"),
     "evaluation.metric": METRICS,
@@ -129,16 +53,25 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "data.working_side": (32, 4096),
     "data.working_quality": (0, 95),
     "data.limit": (0, math.inf),
+    "data.per_class": (0, math.inf),
+    "model.head_units": (0, 65_536),
     "model.dropout": (-1, 0.99),
+    "model.frozen": (-1, 1000),
     "training.epochs": (1, 100_000),
     "training.batch_size": (2, 65_536),
+    "training.accumulation": (1, 65_536),
     "training.learning_rate": (1e-9, 10),
+    "training.layer_decay": (0.01, 1),
     "training.weight_decay": (0, 10),
     "training.warmup_epochs": (0, 100_000),
+    "training.unfreeze_epochs": (0, 100_000),
+    "training.patience": (0, 100_000),
+    "training.focal_gamma": (0, 10),
     "training.label_smoothing": (0, 0.99),
     "training.ema_decay": (0, 0.999999),
     "training.clip_norm": (0, math.inf),
     "training.first_image_size": (0, 1024),
+    "training.feature_views": (1, 1000),
     "training.threads": (0, 1024),
     "training.workers": (0, 1024),
     "training.checkpoint_seconds": (0, math.inf),
@@ -151,7 +84,15 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "training.augmentation.saturation": (0, 1),
     "training.augmentation.hue": (0, 0.5),
     "training.augmentation.erasing": (0, 1),
+    "training.augmentation.randaugment": (0, 30),
+    "training.augmentation.mixup": (0, 100),
+    "training.augmentation.cutmix": (0, 100),
+    "training.distillation.alpha": (0, 1),
+    "training.distillation.temperature": (0.1, 100),
 }
+
+FOUND_BY_TRAINING = ("data.mean", "data.std")
+"""Settings that a run finds on its training pictures, where they are not given."""
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -197,7 +138,9 @@ def parse_config(values: Mapping[str, Any], name: str) -> RunConfig:
     if unknown:
         raise ConfigError(unknown_name("section of the recipe", unknown[0], _SECTIONS))
     sections = {key: _parse_section(kind, values.get(key, {}), key) for key, kind in _SECTIONS.items()}
-    return RunConfig(name=name, **sections)
+    config = RunConfig(name=name, **sections)
+    _check_together(config)
+    return config
 
 
 def changed_settings(config: RunConfig) -> list[str]:
@@ -208,7 +151,8 @@ def changed_settings(config: RunConfig) -> list[str]:
     recipe = load_recipe(config.name) if config.name in recipe_names() else parse_config({}, config.name)
     before, words = flat_settings(recipe.to_dict()), []
     for key, value in flat_settings(config.to_dict()).items():
-        if value != before[key]:
+        # What training finds by itself is not asked for.
+        if value != before[key] and key not in FOUND_BY_TRAINING:
             words += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
     return words
 
@@ -244,6 +188,63 @@ def _apply(values: dict[str, Any], override: str) -> None:
     section[parts[-1]] = value
 
 
+def _check_together(config: RunConfig) -> None:
+    """Refuses settings that are each allowed and make no sense together; raises ConfigError."""
+    data, model, training = config.data, config.model, config.training
+    try:
+        check_architecture(model.architecture)
+    except ConfigError as err:
+        raise ConfigError(unknown_name("model.architecture", model.architecture, ARCHITECTURES)) from err
+    side = fixed_image_size(model.architecture)
+    if side and data.image_size != side:
+        raise ConfigError(
+            f"data.image_size is {data.image_size}; {model.architecture} sees pictures of {side} "
+            "pixels and no other size."
+        )
+    if side and training.first_image_size:
+        raise ConfigError(
+            f"training.first_image_size is {training.first_image_size}; {model.architecture} sees one size: "
+            "set it to 0."
+        )
+    for key, values in (("data.mean", data.mean), ("data.std", data.std)):
+        if values and (data.normalization != "featurewise" or len(values) != 3):
+            raise ConfigError(
+                f"{key} is {list(values)}; it is three numbers, and only with data.normalization=featurewise."
+            )
+    finite = all(map(math.isfinite, (*data.mean, *data.std)))
+    if bool(data.mean) != bool(data.std) or not finite or any(value <= 0 for value in data.std):
+        raise ConfigError(
+            f"data.mean is {list(data.mean)} and data.std {list(data.std)}; give both or none, of finite numbers, and "
+            "each of data.std above 0."
+        )
+    if config.evaluation.views not in (1, 2, 4, 8):
+        raise ConfigError(f"evaluation.views is {config.evaluation.views}; it must be 1, 2, 4 or 8.")
+    if training.feature_views > 1 and not (config.trains_features and training.augmentation.active):
+        raise ConfigError(
+            f"training.feature_views is {training.feature_views}; more than 1 needs model.frozen=-1 "
+            "and an augmentation."
+        )
+    if config.trains_features and training.first_image_size:
+        raise ConfigError(
+            f"training.first_image_size is {training.first_image_size}; a frozen body is run once, at one size: set it "
+            "to 0."
+        )
+    if config.trains_features and (training.augmentation.mixup or training.augmentation.cutmix):
+        raise ConfigError(
+            "training.augmentation.mixup and cutmix mix pictures, and a frozen body is run once: set them to 0, or "
+            "model.frozen to 0 or more blocks."
+        )
+    if training.unfreeze_epochs and model.frozen == -1:
+        raise ConfigError(
+            f"training.unfreeze_epochs is {training.unfreeze_epochs:g} and model.frozen is -1; name the "
+            "blocks that stay frozen at the end, such as 0."
+        )
+    if config.trains_features and training.distillation.teacher:
+        raise ConfigError(
+            "training.distillation.teacher needs a body that learns: set model.frozen to 0 or more blocks."
+        )
+
+
 def _parse_section(kind: type, values: Any, path: str) -> Any:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} is {values!r}; it must be a section with keys.")
@@ -258,6 +259,8 @@ def _parse_section(kind: type, values: Any, path: str) -> Any:
 def _parse_value(kind: Any, value: Any, path: str) -> Any:
     if is_dataclass(kind):
         return _parse_section(typing.cast(type, kind), value, path)
+    if kind == tuple[float, ...]:
+        return _parse_numbers(value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
@@ -270,6 +273,13 @@ def _parse_value(kind: Any, value: Any, path: str) -> Any:
         limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
         raise ConfigError(f"{path} is {value!r}; it must be {limits}.")
     return value
+
+
+def _parse_numbers(value: Any, path: str) -> tuple[float, ...]:
+    numbers = value if isinstance(value, list | tuple) else [None]
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise ConfigError(f"{path} is {value!r}; it must be a list of numbers.")
+    return tuple(map(float, numbers))
 
 
 def _described(kind: Any) -> str:

@@ -1,30 +1,38 @@
-"""The training loop: fit › train_one_epoch › one step, with validation beside it. Writes the run folder as it goes."""
+"""The training loop: fit › train_one_epoch › step, with validation beside it. Writes the run folder as it goes."""
 
 from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import DataLoader
 
-from derm_core.data.cache import open_pixels
-from derm_core.data.dataset import ResumableBatches, TrainingPictures
-from derm_core.data.sampling import limit_by_class
+from derm_core.data.dataset import ResumableBatches
+from derm_core.data.sampling import draw_shares
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_task
+from derm_core.models import body_blocks, freeze_blocks
 from derm_core.training.checkpoint import save_best, save_last
-from derm_core.training.config import RunConfig
-from derm_core.training.hardware import Hardware, choose_hardware
+from derm_core.training.features import FeatureSource
+from derm_core.training.hardware import choose_hardware
 from derm_core.training.losses import build_loss
 from derm_core.training.observer import Observer
 from derm_core.training.records import RunLog, write_record
 from derm_core.training.run_folder import begin_run, find_checkpoint
-from derm_core.training.schedule import picture_size
+from derm_core.training.schedule import frozen_blocks
+from derm_core.training.sections import RunConfig
+from derm_core.training.sources import (
+    PictureSource,
+    Source,
+    channel_statistics,
+    open_split_pixels,
+    select_pictures,
+)
 from derm_core.training.state import TrainingState, build_state
+from derm_core.training.step import Step
+from derm_core.training.teacher import open_teacher
 from derm_core.training.validation import diverged, validate
 
 _STEPS_BETWEEN_LOGS = 20
@@ -62,40 +70,45 @@ def fit(
         DatasetError, WeightsNotFoundError: as their sources say.
     """
     task = get_task(config.data.task)
-    subsets = [
-        limit_by_class(dataset.for_task(task).subset(split), config.data.limit)
+    train, valid = (
+        select_pictures(dataset, config, split)
         for split in (config.data.train_split, config.data.valid_split)
-    ]
+    )
     checkpoint = find_checkpoint(out, config, dataset, resume=resume)
     hardware = choose_hardware(config.training)
-    (train_pixels, train_labels), (valid_pixels, valid_labels) = (
-        (_open(subset, config, observer), subset.labels(task)) for subset in subsets
-    )
+    prepare = None if observer is None else observer.prepare
+    pixels = open_split_pixels(train, config, prepare), open_split_pixels(valid, config, prepare)
+    if config.data.normalization == "featurewise" and not config.data.mean:
+        mean, std = channel_statistics(pixels[0])
+        config = replace(config, data=replace(config.data, mean=mean, std=std))
+    train_labels, valid_labels = train.labels(task), valid.labels(task)
+    # Building the teacher draws numbers; after the seed, a run that is continued would draw them again.
+    teacher = open_teacher(config, hardware)
     torch.manual_seed(config.training.seed)
-    pictures = TrainingPictures(
-        train_pixels, train_labels, config.training.augmentation, seed=config.training.seed
+    batches = ResumableBatches(
+        len(train),
+        config.training.batch_size,
+        seed=config.training.seed,
+        shares=draw_shares(train_labels, config.training.sampler),
     )
-    batches = ResumableBatches(len(pictures), config.training.batch_size, seed=config.training.seed)
     run = build_state(
         config, len(task.classes), len(batches), hardware, weights_dir=weights_dir, checkpoint=checkpoint
     )
+    source: Source = PictureSource(config, pixels, train_labels, hardware)
+    if config.trains_features:
+        source = FeatureSource(config, run.model, (train, valid), pixels, train_labels, hardware, prepare)
     begin_run(out, config, dataset)
     log = RunLog(out, after_step=run.step)
-    loss_function = build_loss(
-        train_labels,
-        len(task.classes),
-        weights=config.training.class_weights,
-        label_smoothing=config.training.label_smoothing,
-    ).to(hardware.device)
-    while run.epoch < config.training.epochs:
+    loss_function = build_loss(train_labels, len(task.classes), config.training).to(hardware.device)
+    step = Step(config, loss_function, hardware, teacher)
+    while not _is_finished(run, config):
         if observer is not None:
             observer.begin_epoch(
                 run.epoch + 1, config.training.epochs, len(batches), run.position, config.training.batch_size
             )
-        train_one_epoch(run, config, pictures, batches, loss_function, hardware, out, log, observer)
-        record, metric = validate(
-            run, config, valid_pixels, valid_labels, subsets[1], loss_function, hardware
-        )
+        train_one_epoch(run, config, source, batches, step, out, log, observer)
+        logits = source.valid_logits(run.evaluated_model())
+        record, metric = validate(run, config, logits, valid_labels, valid, loss_function)
         write_record(out, record)
         is_best = not run.best or metric > run.best["metric"]
         run.epoch, run.position, run.metric = run.epoch + 1, 0, metric
@@ -114,31 +127,23 @@ def fit(
 def train_one_epoch(
     run: TrainingState,
     config: RunConfig,
-    pictures: TrainingPictures,
+    source: Source,
     batches: ResumableBatches,
-    loss_function: nn.Module,
-    hardware: Hardware,
+    step: Step,
     out: Path,
     log: RunLog,
     observer: Observer | None,
 ) -> None:
     """Runs the batches of an epoch that are still to be run, with a checkpoint from time to time."""
-    pictures.epoch = batches.epoch = run.epoch
-    batches.position = run.position
-    # A loader that has no generator of its own draws from torch's, once more in an epoch that was resumed.
-    loader = DataLoader(
-        pictures, batch_sampler=batches, num_workers=config.training.workers, generator=torch.Generator()
-    )
-    preprocessing = config.preprocessing
+    batches.epoch, batches.position = run.epoch, run.position
+    blocks = len(body_blocks(run.model, config.model.architecture))
     run.model.train()
-    size = picture_size(config, run.epoch)
+    freeze_blocks(run.model, config.model.architecture, frozen_blocks(config, blocks, run.epoch))
+    network = source.network(run.model)
     saved = clock = time.monotonic()
-    for images, labels in loader:
-        inputs = hardware.place(preprocessing.tensor(images.to(hardware.device).permute(0, 2, 3, 1)))
-        if size < preprocessing.image_size:
-            inputs = nn.functional.interpolate(inputs, size=(size, size), mode="bilinear", antialias=True)
-        targets = labels.to(hardware.device)
-        loss, errors = _train_one_step(run, config, inputs, targets, loss_function, hardware)
+    for batch, labels in source.loader(batches, run.epoch):
+        steps = run.step
+        loss, errors = step(run, network, source.inputs(batch, run.epoch), labels, len(batches))
         if not math.isfinite(loss):
             raise diverged(run, config, f"the loss is {loss}")
         now = time.monotonic()
@@ -149,38 +154,18 @@ def train_one_epoch(
         clock = now
         run.position += 1
         mean_loss = run.sums["loss"] / run.sums["pictures"]
-        if run.step % _STEPS_BETWEEN_LOGS == 0:
+        if run.step > steps and run.step % _STEPS_BETWEEN_LOGS == 0:
             log.append(step=run.step, epoch=run.epoch + 1, loss=mean_loss, lr=run.learning_rate)
         if observer is not None:
             observer.end_step(mean_loss, run.metric)
-        if now - saved >= config.training.checkpoint_seconds and run.position < len(batches):
-            save_last(out, run.to_checkpoint(config, hardware))
+        # Gradients that are still being gathered are not in a checkpoint.
+        whole = run.position % config.training.accumulation == 0
+        if whole and now - saved >= config.training.checkpoint_seconds and run.position < len(batches):
+            save_last(out, run.to_checkpoint(config, step.hardware))
             saved = clock = time.monotonic()
 
 
-def _train_one_step(
-    run: TrainingState,
-    config: RunConfig,
-    inputs: torch.Tensor,
-    targets: torch.Tensor,
-    loss_function: nn.Module,
-    hardware: Hardware,
-) -> tuple[float, int]:
-    with torch.autocast(hardware.device.type, hardware.dtype, enabled=hardware.autocasts):
-        logits = run.model(inputs)
-    loss = loss_function(logits.float(), targets)
-    run.optimizer.zero_grad()
-    loss.backward()
-    if config.training.clip_norm:
-        nn.utils.clip_grad_norm_(run.model.parameters(), config.training.clip_norm)
-    run.optimizer.step()
-    run.scheduler.step()
-    run.step += 1
-    if run.ema is not None:
-        run.ema.update_parameters(run.model)
-    return loss.item(), int((logits.detach().argmax(dim=1) != targets).sum())
-
-
-def _open(subset: Dataset, config: RunConfig, observer: Observer | None) -> np.ndarray:
-    report = None if observer is None else observer.prepare(len(subset))
-    return open_pixels(subset, config.preprocessing, on_progress=report)
+def _is_finished(run: TrainingState, config: RunConfig) -> bool:
+    patience = config.training.patience
+    waited = run.epoch - run.best["epoch"] if run.best else 0
+    return run.epoch >= config.training.epochs or bool(patience and waited >= patience)

@@ -16,10 +16,13 @@ from derm_core.data.table import Dataset
 from derm_core.errors import CheckpointError, ConfigError
 from derm_core.files import write_synced
 from derm_core.training.checkpoint import BEST, LAST, PREVIOUS, load_last
-from derm_core.training.config import RunConfig, flat_settings, parse_config
+from derm_core.training.config import FOUND_BY_TRAINING, flat_settings, parse_config
+from derm_core.training.sections import RunConfig
 
 CONFIG = "config.toml"
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
+MADE_WITH = ("data_fingerprint", "python", *_LIBRARIES, "git_commit")
+"""What stands beside a run's settings."""
 
 
 def find_checkpoint(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) -> dict[str, Any] | None:
@@ -97,7 +100,9 @@ def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
         )
     old, new = flat_settings(before.to_dict()), flat_settings(config.to_dict())
     changed = [
-        f"{key} was {old.get(key)!r} and is now {new[key]!r}" for key in new if new[key] != old.get(key)
+        f"{key} was {old.get(key)!r} and is now {new[key]!r}"
+        for key in new
+        if new[key] != old.get(key) and not (key in FOUND_BY_TRAINING and not new[key])
     ]
     if changed:
         raise ConfigError(

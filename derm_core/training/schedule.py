@@ -1,4 +1,4 @@
-"""What changes from step to step and epoch to epoch: learning rate, moving average, size of the pictures."""
+"""What changes from step to step and epoch to epoch: learning rate, moving average, picture size, frozen blocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from derm_core.training.config import RunConfig
+from derm_core.training.sections import RunConfig
 
 
 def picture_size(config: RunConfig, epoch: int) -> int:
@@ -16,6 +16,15 @@ def picture_size(config: RunConfig, epoch: int) -> int:
     grown = min(1.0, epoch / max(1.0, 0.75 * config.training.epochs))
     size = first + (full - first) * grown
     return full if first >= full or grown == 1.0 else min(full, max(32, 32 * round(size / 32)))
+
+
+def frozen_blocks(config: RunConfig, blocks: int, epoch: int) -> int:
+    """Returns how many of the body's leading blocks do not learn in an epoch (from 0)."""
+    base = blocks if config.model.frozen == -1 else min(config.model.frozen, blocks)
+    if not config.training.unfreeze_epochs:
+        return base
+    thawed = min(1.0, epoch / config.training.unfreeze_epochs)
+    return blocks - round((blocks - base) * thawed)
 
 
 @dataclass(frozen=True)
@@ -33,14 +42,20 @@ class MovingAverage:
 
 @dataclass(frozen=True)
 class WarmupCosine:
-    """Share of the learning rate at a step: a linear rise over `warmup` steps, then half a cosine to 0 at `total`."""
+    """Share of the learning rate at a step: a linear rise over `warmup` steps, then half a cosine to 0 at `total`.
+
+    With `constant` it stays at 1 instead.
+    """
 
     warmup: int
     total: int
+    constant: bool = False
 
     def __call__(self, step: int) -> float:
         if step < self.warmup:
             return (step + 1) / self.warmup
+        if self.constant:
+            return 1.0
         return 0.5 * (
             1 + math.cos(math.pi * min(1.0, (step - self.warmup) / max(1, self.total - self.warmup)))
         )

@@ -13,7 +13,7 @@ from derm_core.errors import ConfigError
 from derm_core.models import build_model
 from derm_core.models.pretrained import load_weights
 from derm_core.training.checkpoint import LAST, load_best, load_last_weights
-from derm_core.training.config import ModelConfig
+from derm_core.training.sections import ModelConfig
 
 
 def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Path | None = None) -> nn.Module:
@@ -30,6 +30,7 @@ def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Pat
         pretrained=config.pretrained and not config.start,
         weights_dir=weights_dir,
         dropout=None if config.dropout < 0 else config.dropout,
+        head_units=config.head_units,
     )
     if config.start:
         weights = _read(Path(config.start))

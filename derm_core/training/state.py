@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from derm_core.training.config import RunConfig
+from derm_core.models import body_blocks
 from derm_core.training.hardware import Hardware
 from derm_core.training.schedule import MovingAverage, WarmupCosine
+from derm_core.training.sections import RunConfig
 from derm_core.training.start import build_first_model
+
+_MOMENTUM = 0.9
 
 
 @dataclass
@@ -90,10 +94,17 @@ def build_state(
     start = config.model if checkpoint is None else replace(config.model, pretrained=False, start="")
     model = build_first_model(start, num_classes, weights_dir=weights_dir)
     model = model.to(hardware.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(_parameter_groups(model, settings.weight_decay), lr=settings.learning_rate)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, WarmupCosine(round(settings.warmup_epochs * batches), settings.epochs * batches)
+    groups = _parameter_groups(model, config)
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "sgd":
+        optimizer = torch.optim.SGD(groups, lr=settings.learning_rate, momentum=_MOMENTUM)
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+    steps = math.ceil(batches / settings.accumulation)
+    share = WarmupCosine(
+        round(settings.warmup_epochs * steps), settings.epochs * steps, settings.schedule == "constant"
     )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, share)
     ema = None
     if settings.ema_decay:
         ema = AveragedModel(model, avg_fn=MovingAverage(settings.ema_decay), use_buffers=True)
@@ -103,8 +114,25 @@ def build_state(
     return run
 
 
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    # Biases and normalisation weights have nothing to shrink towards (Goyal et al. 2017, arXiv 1706.02677).
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
+    """Returns the head's group first: its learning rate is the one that is reported."""
+    settings = config.training
+    blocks = body_blocks(model, config.model.architecture)
+    depth = {
+        id(parameter): len(blocks) - index
+        for index, block in enumerate(blocks)
+        for parameter in block.parameters()
+    }
+    if settings.layer_decay == 1:
+        depth = {}
+    groups = []
+    for distance in sorted({depth.get(id(parameter), 0) for parameter in model.parameters()}):
+        members = [p for p in model.parameters() if depth.get(id(p), 0) == distance]
+        rate = settings.learning_rate * settings.layer_decay**distance
+        # Biases and normalisation weights have nothing to shrink towards (Goyal et al. 2017, arXiv 1706.02677).
+        for parameters, decay in (
+            ([p for p in members if p.ndim > 1], settings.weight_decay),
+            ([p for p in members if p.ndim <= 1], 0.0),
+        ):
+            groups.append({"params": parameters, "weight_decay": decay, "lr": rate})
+    return groups

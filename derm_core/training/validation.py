@@ -15,8 +15,8 @@ from derm_core.diagnoses import get_diagnosis, get_task
 from derm_core.errors import ConfigError
 from derm_core.evaluation.metrics import evaluate_probabilities
 from derm_core.models import classifier_layer
-from derm_core.training.config import RunConfig
-from derm_core.training.hardware import Hardware
+from derm_core.models.views import MeanHead, ViewedBody
+from derm_core.training.sections import RunConfig
 from derm_core.training.state import TrainingState
 
 _BATCH = 64
@@ -25,13 +25,12 @@ _BATCH = 64
 def validate(
     run: TrainingState,
     config: RunConfig,
-    pixels: np.ndarray,
+    logits: np.ndarray,
     labels: np.ndarray,
     subset: Dataset,
     loss_function: nn.Module,
-    hardware: Hardware,
 ) -> tuple[dict[str, Any], float]:
-    """Measures the network on the validation pictures.
+    """Measures what the network answers to the validation pictures: logits float32 (N, C), class indices int64 (N,).
 
     Returns:
         `(record, metric)`: the epoch's record, and the figure that chooses the best epoch.
@@ -39,8 +38,6 @@ def validate(
     Raises:
         ConfigError: the network's answers are not finite.
     """
-    model = run.evaluated_model()
-    logits = predict_logits(model, pixels, config, hardware.device)
     if not np.isfinite(logits).all():
         raise diverged(run, config, "the validation pictures get no finite answer")
     probabilities = torch.from_numpy(logits).double().softmax(dim=1).numpy()
@@ -58,7 +55,7 @@ def validate(
         valid_loss = (
             copy.deepcopy(loss_function).cpu()(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         )
-    head = classifier_layer(model)
+    head = classifier_layer(run.evaluated_model())
     sums = run.sums
     record = {
         "name": config.name,
@@ -89,12 +86,14 @@ def predict_logits(
 ) -> np.ndarray:
     """Returns float32 logits (N, C) of uint8 pixels (N, S, S, 3), in eval mode and full precision, as serving does."""
     device = device or torch.device("cpu")
+    count = config.evaluation.views
+    answer = nn.Sequential(ViewedBody(nn.Identity(), count), MeanHead(model, count)) if count > 1 else model
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             parts = [
-                model(
+                answer(
                     config.preprocessing.tensor(np.array(pixels[start : start + _BATCH])).to(
                         device, memory_format=torch.channels_last
                     )

@@ -195,7 +195,7 @@ def test_a_person_sees_each_epoch_and_what_to_do_next(
     assert "macro_f1 " in lines[0]
     assert lines[0].endswith("(best)")
     assert "select_model.py" in lines[2]
-    assert "decoding: 24/24 images (100%)" in shown.err
+    assert "preparing: 24/24 images (100%)" in shown.err
     assert "epoch 1/2: 24/24 images (100%)" in shown.err
     assert "epoch 2/2: 24/24 images (100%)" in shown.err
     assert "images/s" in shown.err

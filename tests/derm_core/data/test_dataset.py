@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from derm_core.data.augmentation import Augmentation
 from derm_core.data.dataset import ResumableBatches, TrainingPictures
-from derm_core.data.transforms import Augmentation
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
 LABELS = np.arange(10) % 3
@@ -131,3 +131,41 @@ def test_the_order_differs_between_epochs_and_seeds_and_is_repeated_otherwise() 
 
     assert order(1, 1) == order(1, 1)
     assert len({order(seed, epoch) for seed in range(3) for epoch in range(3)}) == 9
+
+
+def test_a_picture_that_is_drawn_again_is_augmented_anew_and_keeps_its_label() -> None:
+    made = pictures()
+    # Its key has the length of the set added for each time that it was drawn before.
+    repeats = [made[4 + 10 * times] for times in range(4)]
+    assert [label for _, label in repeats] == [1] * 4
+    assert len({picture.numpy().tobytes() for picture, _ in repeats}) == 4
+    assert torch.equal(made[14][0], pictures()[14][0])
+    plain = pictures(augmentation=Augmentation())
+    assert torch.equal(plain[4][0], plain[24][0])
+
+
+def test_a_picture_with_all_the_shares_fills_the_epoch_with_a_key_of_its_own_each_time() -> None:
+    shares = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    batches = ResumableBatches(4, 2, seed=0, shares=shares)
+    assert list(batches) == [[3, 7], [11, 15]]
+
+
+def test_pictures_are_drawn_in_proportion_to_their_shares() -> None:
+    batches = ResumableBatches(10, 10, seed=0, shares=torch.tensor([4.0, 1.0, *[0.625] * 8]))
+    drawn = np.zeros(10)
+    for epoch in range(200):
+        batches.epoch = epoch
+        (keys,) = batches
+        drawn += np.bincount(np.array(keys) % 10, minlength=10)
+    # Of 2000 draws 800, 200 and 125 each are expected; five standard deviations are allowed.
+    expected = np.array([800, 200, *[125] * 8])
+    assert (np.abs(drawn - expected) < 5 * np.sqrt(expected * (1 - expected / 2000))).all(), drawn
+
+
+def test_drawn_batches_from_a_position_are_the_tail_of_the_epoch() -> None:
+    shares = torch.linspace(1, 2, 50, dtype=torch.float64)
+    whole, tail = (ResumableBatches(50, 10, seed=3, shares=shares) for _ in range(2))
+    whole.epoch = tail.epoch = 4
+    tail.position = 2
+    assert list(tail) == list(whole)[2:]
+    assert list(whole) != list(ResumableBatches(50, 10, seed=3, shares=shares))

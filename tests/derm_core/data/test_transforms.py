@@ -1,11 +1,11 @@
-"""Preprocessing and augmentation, by hand arithmetic where that is possible."""
+"""Preprocessing, by hand arithmetic where that is possible."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from derm_core.data.transforms import Augmentation, Preprocessing, draw_seed
+from derm_core.data.transforms import Preprocessing, draw_seed
 from derm_core.errors import ConfigError
 from derm_core.images import load_image
 
@@ -174,6 +174,19 @@ def test_a_batch_is_normalised_as_its_pictures_are() -> None:
     assert all(torch.equal(together[i], SMALL.tensor(batch[i])[0]) for i in range(3))
 
 
+def test_samplewise_takes_the_mean_of_each_picture_away_before_the_rest() -> None:
+    samplewise = replace(SMALL, mean=(0.0, 0.0, 0.1), std=(1.0, 0.5, 1.0), samplewise=True)
+    pixels = np.zeros((2, 1, 2, 3), np.uint8)
+    # The first picture has a mean of (6 * 102) / 6 = 102, the second one of (0 + 3 * 51) / 6 = 25.5.
+    pixels[0] = 102
+    pixels[1, 0, 1] = 51
+    tensor = samplewise.tensor(pixels)
+    assert tensor[0].flatten().tolist() == pytest.approx([0, 0, 0, 0, -0.1, -0.1], abs=1e-6)
+    # -0.1 and 0.1 of 1, halved deviation doubles them, and 0.1 is taken from the last channel.
+    assert tensor[1].flatten().tolist() == pytest.approx([-0.1, 0.1, -0.2, 0.2, -0.2, 0.0], abs=1e-6)
+    assert torch.equal(tensor[1:], samplewise.tensor(pixels[1]))
+
+
 def test_mean_and_standard_deviation_are_those_of_the_settings() -> None:
     halves = replace(SMALL, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     pixels = np.array([[[0, 255, 51]]], np.uint8)
@@ -222,7 +235,12 @@ def test_a_placed_heatmap_stays_between_0_and_1() -> None:
 
 def test_preprocessing_survives_being_written_down() -> None:
     odd = Preprocessing(
-        image_size=96, working_side=120, max_aspect=1.5, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
+        image_size=96,
+        working_side=120,
+        max_aspect=1.5,
+        mean=(0.1, 0.2, 0.3),
+        std=(1.0, 2.0, 3.0),
+        samplewise=True,
     )
     values = odd.to_dict()
     assert values["mean"] == [0.1, 0.2, 0.3]
@@ -247,92 +265,6 @@ def test_impossible_preprocessing_is_refused_with_its_value(wrong: dict[str, flo
 
 def test_a_decoder_may_not_shrink_below_twice_the_working_side() -> None:
     assert Preprocessing(working_side=200).decoding_side == 400
-
-
-def augmented(augmentation: Augmentation, picture: torch.Tensor, seed: int) -> torch.Tensor:
-    torch.manual_seed(seed)
-    return augmentation.build()(picture)
-
-
-STRENGTHS = {
-    "flips": True,
-    "rotation": 30.0,
-    "shift": 0.2,
-    "zoom": 0.3,
-    "shear": 20.0,
-    "brightness": 0.4,
-    "contrast": 0.4,
-    "saturation": 0.6,
-    "hue": 0.2,
-    "erasing": 1.0,
-}
-
-
-@pytest.mark.parametrize("name", STRENGTHS)
-def test_each_augmentation_changes_the_pixels_and_keeps_their_shape(name: str) -> None:
-    augmentation = Augmentation(**{name: STRENGTHS[name]})  # type: ignore[arg-type]
-    assert augmentation.active
-    picture = torch.from_numpy(np.array(textured(32, 32))).permute(2, 0, 1)
-    before = picture.clone()
-    results = [augmented(augmentation, picture, seed) for seed in range(8)]
-    assert all(result.shape == picture.shape and result.dtype == torch.uint8 for result in results)
-    assert any(not torch.equal(result, picture) for result in results)
-    assert len({result.contiguous().numpy().tobytes() for result in results}) > 3
-    assert torch.equal(picture, before)
-
-
-def test_every_augmentation_has_a_test() -> None:
-    assert set(STRENGTHS) == set(asdict(Augmentation()))
-
-
-def test_augmentation_that_is_switched_off_changes_nothing() -> None:
-    picture = torch.from_numpy(np.array(textured(16, 16))).permute(2, 0, 1)
-    assert not Augmentation().active
-    assert torch.equal(augmented(Augmentation(), picture, 3), picture)
-
-
-def test_flips_reach_the_eight_symmetries_of_the_square_alike() -> None:
-    square = np.arange(9, dtype=np.uint8).reshape(3, 3)
-    symmetries = [np.rot90(side, turn) for side in (square, square.T) for turn in range(4)]
-    picture = torch.from_numpy(np.stack([square] * 3))
-    transform = Augmentation(flips=True).build()
-    torch.manual_seed(0)
-    counts = [0] * 8
-    for _ in range(800):
-        result = transform(picture).numpy()
-        (which,) = [
-            number for number, symmetry in enumerate(symmetries) if np.array_equal(result[0], symmetry)
-        ]
-        counts[which] += 1
-    # 100 are expected of each; five standard deviations (9.4) are allowed.
-    assert all(53 <= count <= 147 for count in counts), counts
-
-
-def test_erasing_blanks_one_patch_with_the_mean_colour_and_leaves_the_rest() -> None:
-    picture = torch.zeros(3, 32, 32, dtype=torch.uint8)
-    result = augmented(Augmentation(erasing=1.0), picture, 0)
-    blanked = (result != 0).any(dim=0)
-    # 0.485, 0.456 and 0.406 of 255.
-    assert result[:, blanked].unique(dim=1).flatten().tolist() == [124, 116, 104]
-    assert 0.01 <= blanked.float().mean() <= 0.22
-    rows, columns = blanked.any(dim=1).sum(), blanked.any(dim=0).sum()
-    assert rows * columns == blanked.sum()
-
-
-def test_what_a_rotation_leaves_empty_is_filled_with_the_mean_colour() -> None:
-    picture = torch.full((3, 32, 32), 255, dtype=torch.uint8)
-    corners = {tuple(augmented(Augmentation(rotation=45.0), picture, s)[:, 0, 0].tolist()) for s in range(20)}
-    assert (124, 116, 104) in corners
-    # torchvision blends the edge with black; a corner of plain black would mean that nothing was filled.
-    assert min(min(corner) for corner in corners) > 60
-
-
-def test_brightness_stays_within_its_share() -> None:
-    picture = torch.full((3, 8, 8), 100, dtype=torch.uint8)
-    values = {int(augmented(Augmentation(brightness=0.2), picture, seed)[0, 0, 0]) for seed in range(50)}
-    assert min(values) >= 80
-    assert max(values) <= 120
-    assert max(values) - min(values) > 20
 
 
 def test_a_seed_depends_on_every_part_and_is_the_same_on_every_machine() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torchvision
 from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from derm_core.explanation.grad_cam import grad_cam, grad_cam_all
-from derm_core.models import build_model, grad_cam_layer, split_model
+from derm_core.models import activation_map, build_model, fixed_image_size, grad_cam_layer, split_model
 
 ARCHITECTURES = ("alexnet", "resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0", "convnext_tiny")
 CLASSES = 7
@@ -243,3 +246,77 @@ def small_network() -> tuple[nn.Module, nn.Module]:
     body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.Conv2d(8, 6, 3))
     head = nn.Sequential(nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
     return body.eval(), head.eval()
+
+
+def small_vit(image_size: int = 24) -> nn.Module:
+    """torchvision's class, built as vit_b_16 is but for its size; 3 x 3 patches and a class token."""
+    torch.manual_seed(4)
+    model = torchvision.models.VisionTransformer(
+        image_size=image_size,
+        patch_size=8,
+        num_layers=3,
+        num_heads=2,
+        hidden_dim=8,
+        mlp_dim=16,
+        num_classes=CLASSES,
+    )
+    with torch.no_grad():
+        for parameter in (model.class_token, model.heads[-1].weight):
+            parameter.normal_()
+    return model.eval()
+
+
+def vit_map_by_hand(model: Any, image: Tensor, index: int) -> Tensor:
+    """Grad-CAM of one picture (1, 3, S, S), step by step through the network's own parts."""
+    with torch.no_grad():
+        patches = model.conv_proj(image)[0]
+        rows = [patches[:, row, column] for row in range(3) for column in range(3)]
+        tokens = torch.stack([model.class_token[0, 0], *rows])[None] + model.encoder.pos_embedding
+        for block in list(model.encoder.layers)[:-1]:
+            tokens = block(tokens)
+    tokens.requires_grad_()
+    last = model.encoder.ln(list(model.encoder.layers)[-1](tokens))
+    model.heads(last[:, 0])[0, index].backward()
+    # A weight for each channel: the mean slope over the nine places; the class token is no place.
+    weights = tokens.grad[0, 1:].mean(dim=0)
+    values = [float((weights * token).sum().clamp_min(0)) for token in tokens.detach()[0, 1:]]
+    return torch.tensor(values).view(3, 3)
+
+
+def test_maps_of_a_vision_transformer_are_those_of_the_hand() -> None:
+    model = small_vit()
+    images = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    body, head = split_model(model, "vit_b_16")
+    logits, maps = grad_cam_all(body, head, images, to_map=activation_map(model))
+    assert maps.shape == (2, CLASSES, 3, 3)
+    assert maps.amax() > 0
+    with torch.no_grad():
+        torch.testing.assert_close(logits, model(images), rtol=0, atol=1e-5)
+    for row in range(2):
+        for index in range(CLASSES):
+            expected = vit_map_by_hand(model, images[row : row + 1], index)
+            assert_maps_equal(maps[row, index], expected)
+    single = grad_cam(body, head, images, torch.tensor([2, 5]), to_map=activation_map(model))
+    assert_maps_equal(single.heatmaps, torch.stack([maps[0, 2], maps[1, 5]]))
+
+
+@pytest.mark.parametrize("architecture", ["test_vit", "test_resnet", "test_convnext"])
+def test_maps_of_timms_networks_are_those_of_their_whole_graph(architecture: str) -> None:
+    pytest.importorskip("timm", reason="timm is not installed: its networks are not tested")
+    torch.manual_seed(3)
+    model: Any = build_model(architecture, CLASSES).eval()
+    images = torch.randn(2, 3, fixed_image_size(architecture) or 64, fixed_image_size(architecture) or 64)
+    body, head = split_model(model, architecture)
+    with torch.no_grad():
+        assert torch.equal(head(body(images)), model(images))
+    to_map = activation_map(model)
+    logits, maps = grad_cam_all(body, head, images, to_map=to_map)
+    # As a hook would have it: one graph through the whole network, its features kept on the way.
+    features = model.forward_features(images)
+    features.retain_grad()
+    model.forward_head(features)[:, 3].sum().backward()
+    weights = to_map(features.grad).mean(dim=(2, 3), keepdim=True)
+    expected = (to_map(features.detach()) * weights).sum(dim=1).relu()
+    assert maps.shape == (2, CLASSES, *expected.shape[1:])
+    assert_maps_equal(maps[:, 3], expected)
+    torch.testing.assert_close(logits, model(images).detach(), rtol=0, atol=1e-5)

@@ -10,7 +10,18 @@ import torchvision
 from torch import nn
 
 from derm_core.errors import ConfigError
-from derm_core.models import ARCHITECTURES, build_model, classifier_layer, grad_cam_layer, split_model
+from derm_core.models import (
+    ARCHITECTURES,
+    activation_map,
+    body_blocks,
+    build_model,
+    check_architecture,
+    classifier_layer,
+    fixed_image_size,
+    freeze_blocks,
+    grad_cam_layer,
+    split_model,
+)
 
 CHANNELS = {
     "alexnet": 256,
@@ -134,10 +145,51 @@ def test_every_architecture_can_be_built_and_split(name: str) -> None:
     with torch.device("meta"):
         network = build_model(name, 5).eval()
     body, head = split_model(network, name)
-    activation = body(torch.zeros(2, 3, 64, 64, device="meta"))
-    assert activation.ndim == 4
+    side = fixed_image_size(name) or 64
+    activation = body(torch.zeros(2, 3, side, side, device="meta"))
+    assert activation_map(network)(activation).ndim == 4
     assert head(activation).shape == (2, 5)
-    assert list(body.children())[-1] is grad_cam_layer(network, name)
+    assert grad_cam_layer(network, name) in (list(body.children())[-1], body_blocks(network, name)[-1])
+
+
+@torch.no_grad()
+def test_the_blocks_one_after_the_other_are_the_body(
+    network: nn.Module, architecture: str, pictures: torch.Tensor
+) -> None:
+    blocks = body_blocks(network, architecture)
+    assert len(blocks) > 4
+    assert not any(type(block) is nn.Sequential and len(block) > 20 for block in blocks)
+    body, _ = split_model(network, architecture)
+    assert torch.equal(nn.Sequential(*blocks)(pictures), body(pictures))
+
+
+def test_only_vision_transformers_see_one_size_of_pictures() -> None:
+    sizes = {name: fixed_image_size(name) for name in ARCHITECTURES if fixed_image_size(name)}
+    assert sizes == dict.fromkeys(("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"), 224)
+
+
+def learning(network: nn.Module) -> list[str]:
+    """Names of the parameters that have gradients, and of the modules in training."""
+    return [name for name, parameter in network.named_parameters() if parameter.requires_grad] + [
+        name for name, module in network.named_modules() if module.training and not list(module.children())
+    ]
+
+
+def test_frozen_blocks_are_the_leading_ones_and_the_others_learn() -> None:
+    network = build_model("shufflenet_v2_x0_5", 3).train()
+    whole = learning(network)
+    freeze_blocks(network, "shufflenet_v2_x0_5", 4)
+    # Convolution, norm and activation of the first step, and the max-pooling.
+    assert learning(network) == [name for name in whole if not name.startswith(("conv1", "maxpool"))]
+    freeze_blocks(network, "shufflenet_v2_x0_5", 0)
+    network.train()
+    assert learning(network) == whole
+
+
+def test_a_body_that_is_frozen_whole_leaves_the_head_to_learn() -> None:
+    network = build_model("shufflenet_v2_x0_5", 3).train()
+    freeze_blocks(network, "shufflenet_v2_x0_5", -1)
+    assert learning(network) == ["fc.weight", "fc.bias", "fc"]
 
 
 def test_the_names_are_torchvisions() -> None:
@@ -148,13 +200,19 @@ def test_the_names_are_torchvisions() -> None:
     )
 
 
-@pytest.mark.parametrize("call", [split_model, grad_cam_layer])
+@pytest.mark.parametrize("call", [split_model, grad_cam_layer, body_blocks])
 def test_an_unknown_architecture_is_named_with_the_nearest(call: object) -> None:
     network = build_model("shufflenet_v2_x0_5", 2)
     with pytest.raises(
         ConfigError, match=r"Unknown architecture 'resnet5'.*alexnet.*Did you mean 'resnet50'\?"
     ):
         call(network, "resnet5")  # type: ignore[operator]
+
+
+def test_a_name_is_given_back_where_it_is_known() -> None:
+    assert check_architecture("resnet50") == "resnet50"
+    with pytest.raises(ConfigError, match=r"Unknown architecture 'resnet5'.*Did you mean 'resnet50'\?"):
+        check_architecture("resnet5")
 
 
 def test_splitting_leaves_no_hooks_and_changes_no_weights() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -68,6 +70,53 @@ def test_dropout_of_0_makes_training_mode_repeatable() -> None:
             module.eval()
     picture = torch.randn(1, 3, 64, 64)
     assert torch.equal(network(picture), network(picture))
+
+
+def test_a_classifier_without_dropout_gets_one_before_its_last_layer() -> None:
+    torch.manual_seed(0)
+    plain = build_model("shufflenet_v2_x0_5", 3)
+    torch.manual_seed(0)
+    dropping = build_model("shufflenet_v2_x0_5", 3, dropout=0.5)
+    assert list(plain.state_dict()) == list(dropping.state_dict())
+    assert all(map(torch.equal, plain.state_dict().values(), dropping.state_dict().values()))
+    features = torch.ones(2000, 1024)
+    layer = classifier_layer(dropping)
+    assert torch.equal(layer.eval()(features), classifier_layer(plain)(features))
+    # Half of the features are dropped and the others doubled: the same on average, and never the same.
+    answers = layer.train()(features)
+    assert answers.unique(dim=0).shape == (2000, 3)
+    centre = layer.eval()(features[:1])
+    # The standard deviation of a sum of w * (0 or 2) is the root of the sum of w².
+    allowed = 5 * layer.weight.norm(dim=1) / 2000**0.5
+    assert ((answers.mean(dim=0) - centre).abs() < allowed).all()
+
+
+def test_a_hidden_layer_comes_between_the_features_and_the_classifier() -> None:
+    network: Any = build_model("shufflenet_v2_x0_5", 3, head_units=5).eval()
+    hidden, rectifier, last = network.fc
+    assert classifier_layer(network) is last
+    assert (hidden.weight.shape, last.weight.shape) == ((5, 1024), (3, 5))
+    features = torch.randn(4, 1024)
+    expected = (features @ hidden.weight.T + hidden.bias).relu() @ last.weight.T + last.bias
+    torch.testing.assert_close(network.fc(features), expected)
+    assert isinstance(rectifier, nn.ReLU)
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v3_small", "shufflenet_v2_x0_5"])
+def test_dropout_with_a_hidden_layer_comes_before_the_classifier_too(architecture: str) -> None:
+    torch.manual_seed(0)
+    network = build_model(architecture, 3, head_units=64, dropout=0.9).train()
+    layer = classifier_layer(network)
+    features = torch.ones(4, 64)
+    assert not torch.equal(layer(features), layer(features))
+    assert set(dropouts(network)) <= {0.9}
+
+
+def test_a_hidden_layer_without_dropout_given_adds_none() -> None:
+    layer = classifier_layer(build_model("shufflenet_v2_x0_5", 3, head_units=64)).train()
+    features = torch.ones(4, 64)
+    assert torch.equal(layer(features), layer(features))
 
 
 def test_the_same_seed_builds_the_same_network() -> None:

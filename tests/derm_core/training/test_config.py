@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from derm_core.data.transforms import Augmentation, Preprocessing
+from derm_core.data.augmentation import Augmentation
+from derm_core.data.transforms import Preprocessing
 from derm_core.errors import ConfigError
 from derm_core.training.config import (
     RunConfig,
@@ -91,6 +93,13 @@ def test_an_override_of_another_form_is_refused(override: str) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("data.mean=[0.5, 'red', 0.5]", "data.mean is [0.5, 'red', 0.5]; it must be a list of numbers."),
+        ("data.std=0.5", "data.std is 0.5; it must be a list of numbers."),
+        (
+            "training.augmentation.randaugment=31",
+            "training.augmentation.randaugment is 31; it must be from 0 to 30.",
+        ),
+        ("model.frozen=-2", "model.frozen is -2; it must be from -1 to 1000."),
         ("training.epochs=0", "training.epochs is 0; it must be from 1 to 100000."),
         ("training.epochs=three", "training.epochs is 'three'; it must be a whole number."),
         ("training.epochs=2.5", "training.epochs is 2.5; it must be a whole number."),
@@ -120,6 +129,11 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(override: str, messag
         ("model.architecture=resnet5", "model.architecture 'resnet5'", "resnet50"),
         ("data.task=ham8", "data.task 'ham8'", "ham7"),
         ("training.class_weights=balance", "training.class_weights 'balance'", "balanced"),
+        ("training.loss=focus", "training.loss 'focus'", "focal"),
+        ("training.sampler=balance", "training.sampler 'balance'", "balanced"),
+        ("training.optimizer=adam", "training.optimizer 'adam'", "adamw"),
+        ("training.schedule=cosin", "training.schedule 'cosin'", "cosine"),
+        ("data.normalization=samplewize", "data.normalization 'samplewize'", "samplewise"),
         ("training.precision=bf16", "training.precision 'bf16'", None),
         ("training.device=gpu", "training.device 'gpu'", None),
         ("evaluation.metric=macro_f2", "evaluation.metric 'macro_f2'", "macro_f1"),
@@ -138,6 +152,119 @@ def test_an_unknown_name_is_answered_with_all_that_are_known_and_the_nearest(
     message = refusal(override)
     assert message.startswith(f"Unknown {key}. Known: ")
     assert nearest is None or message.endswith(f"Did you mean {nearest!r}?")
+
+
+FEATURES = ("model.frozen=-1",)
+FEATUREWISE = ("data.normalization=featurewise",)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ("model.architecture=vit_b_16", "data.image_size=192"),
+            "data.image_size is 192; vit_b_16 sees pictures of 224 pixels and no other size.",
+        ),
+        (
+            ("model.architecture=vit_b_16", "data.image_size=224", "training.first_image_size=128"),
+            "training.first_image_size is 128; vit_b_16 sees one size: set it to 0.",
+        ),
+        (
+            ("data.mean=[0.5, 0.5, 0.5]", "data.std=[0.2, 0.2, 0.2]"),
+            "data.mean is [0.5, 0.5, 0.5]; it is three numbers, and only with data.normalization=featurewise.",
+        ),
+        (
+            (*FEATUREWISE, "data.mean=[0.5, 0.5, 0.5]", "data.std=[0.2]"),
+            "data.std is [0.2]; it is three numbers, and only with data.normalization=featurewise.",
+        ),
+        (
+            (*FEATUREWISE, "data.mean=[0.5, 0.5, 0.5]"),
+            "data.mean is [0.5, 0.5, 0.5] and data.std []; give both or none, of finite numbers, and each of data.std "
+            "above 0.",
+        ),
+        (
+            (*FEATUREWISE, "data.mean=[0.5, 0.5, 0.5]", "data.std=[0.2, 0.2, 0]"),
+            "data.mean is [0.5, 0.5, 0.5] and data.std [0.2, 0.2, 0.0]; give both or none, of finite numbers, and each "
+            "of data.std above 0.",
+        ),
+        (
+            (*FEATUREWISE, "data.mean=[nan, 0.5, 0.5]", "data.std=[0.2, 0.2, 0.2]"),
+            "data.mean is [nan, 0.5, 0.5] and data.std [0.2, 0.2, 0.2]; give both or none, of finite numbers, and each "
+            "of data.std above 0.",
+        ),
+        (("evaluation.views=3",), "evaluation.views is 3; it must be 1, 2, 4 or 8."),
+        (
+            ("training.feature_views=2",),
+            "training.feature_views is 2; more than 1 needs model.frozen=-1 and an augmentation.",
+        ),
+        (
+            (*FEATURES, "training.first_image_size=64"),
+            "training.first_image_size is 64; a frozen body is run once, at one size: set it to 0.",
+        ),
+        *(
+            (
+                (*FEATURES, f"training.augmentation.{mixer}=0.2"),
+                "training.augmentation.mixup and cutmix mix pictures, and a frozen body is run once: set them to 0, or "
+                "model.frozen to 0 or more blocks.",
+            )
+            for mixer in ("mixup", "cutmix")
+        ),
+        (
+            (*FEATURES, "training.unfreeze_epochs=1.5"),
+            "training.unfreeze_epochs is 1.5 and model.frozen is -1; name the blocks that stay frozen at the end, such "
+            "as 0.",
+        ),
+        (
+            (*FEATURES, "training.distillation.teacher=runs/large"),
+            "training.distillation.teacher needs a body that learns: set model.frozen to 0 or more blocks.",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_together_are_refused_in_one_sentence(
+    overrides: tuple[str, ...], message: str
+) -> None:
+    assert refusal("training.first_image_size=0", *overrides) == message
+
+
+def test_views_of_features_need_an_augmentation() -> None:
+    with pytest.raises(ConfigError, match=r"more than 1 needs model\.frozen=-1 and an augmentation"):
+        parse_config({"model": {"frozen": -1}, "training": {"feature_views": 2}}, "plain")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("model.architecture=vit_b_16", "data.image_size=224"),
+        (*FEATURES, "training.feature_views=3"),
+        ("model.frozen=2", "training.unfreeze_epochs=1.5", "training.distillation.teacher=runs/large"),
+        (*FEATUREWISE, "data.mean=[0.5, 0.5, 0.5]", "data.std=[0.2, 0.2, 0.2]"),
+        *((f"evaluation.views={views}",) for views in (1, 2, 4, 8)),
+    ],
+)
+def test_settings_that_make_sense_together_are_taken(overrides: tuple[str, ...]) -> None:
+    assert config("training.first_image_size=0", *overrides).name == "ham7-mobilenet_v2"
+
+
+def test_each_normalisation_is_that_of_the_networks_input() -> None:
+    def preprocessing(*overrides: str) -> Preprocessing:
+        return config(*overrides).preprocessing
+
+    nothing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    one: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    assert preprocessing() == replace(Preprocessing(), image_size=config().data.image_size)
+    assert preprocessing("data.normalization=rescale") == replace(preprocessing(), mean=nothing, std=one)
+    assert preprocessing("data.normalization=samplewise") == replace(
+        preprocessing(), mean=nothing, std=one, samplewise=True
+    )
+    given = ("data.mean=[0.1, 0.2, 0.3]", "data.std=[1, 2, 3]")
+    assert preprocessing(*FEATUREWISE, *given) == replace(
+        preprocessing(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
+    )
+
+
+def test_what_training_finds_by_itself_is_not_asked_for() -> None:
+    found = config(*FEATUREWISE, "data.mean=[0.1, 0.2, 0.3]", "data.std=[1, 2, 3]")
+    assert changed_settings(found) == ["--set", "data.normalization=featurewise"]
 
 
 def test_a_value_has_no_further_keys_and_a_section_is_no_value() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +13,16 @@ import pytest
 import torch
 from torch import nn
 
+from derm_core.data.augmentation import Augmentation
 from derm_core.data.cache import open_pixels
 from derm_core.data.table import Dataset
-from derm_core.data.transforms import Augmentation
 from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
 from derm_core.models import build_model, classifier_layer
-from derm_core.training import loop
+from derm_core.training import loop, sources
 from derm_core.training.checkpoint import KEYS, load_best, load_last
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
-from derm_core.training.validation import predict_logits
+from derm_core.training.validation import predict_logits, validate
 from tests.derm_core.training.tiny import FORKS, differences, tiny_config
 
 
@@ -181,13 +182,13 @@ def test_every_epoch_shows_the_pictures_in_another_order_and_augmented_anew(
 ) -> None:
     shown: dict[int, list[tuple[int, bytes]]] = {}
 
-    class Watched(loop.TrainingPictures):
+    class Watched(sources.TrainingPictures):
         def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
             picture, label = super().__getitem__(index)
             shown.setdefault(self.epoch, []).append((index, picture.numpy().tobytes()))
             return picture, label
 
-    monkeypatch.setattr(loop, "TrainingPictures", Watched)
+    monkeypatch.setattr(sources, "TrainingPictures", Watched)
     fit(tiny_config(), coloured, tmp_path / "run")
     assert list(shown) == [0, 1]
     orders = [[index for index, _ in epoch] for epoch in shown.values()]
@@ -262,6 +263,66 @@ def test_a_limit_leaves_pictures_out_of_both_splits(coloured: Dataset, tmp_path:
     config = tiny_config(data={"limit": 6}, epochs=1, batch_size=4)
     fit(config, coloured, tmp_path / "run", observer=notes)
     assert [word for word in notes.told if word.startswith("prepare")] == ["prepare 6", "prepare 6"]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, metrics: list[float]) -> None:
+    """Makes the validation of each epoch give the next of these figures."""
+    left = iter(metrics)
+
+    def measured(*arguments: Any) -> tuple[dict[str, Any], float]:
+        record, _ = validate(*arguments)
+        return record, next(left)
+
+    monkeypatch.setattr(loop, "validate", measured)
+
+
+def test_training_ends_after_as_many_epochs_without_a_better_one_as_it_has_patience(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The third is no better than the second, for it is only as good.
+    scripted(monkeypatch, [0.3, 0.5, 0.5, 0.4, 0.9])
+    config = tiny_config(epochs=9, batch_size=24, patience=2)
+    out = fit(config, coloured, tmp_path / "run")
+    assert read_records(out)["epoch"].tolist() == [1, 2, 3, 4]
+    assert load_best(out)["best"] == {"epoch": 2, "metric": 0.5}
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    fit(config, coloured, out, resume=True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_without_patience_every_epoch_is_trained(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [0.9, 0.1, 0.1, 0.1])
+    out = fit(tiny_config(epochs=4, batch_size=24), coloured, tmp_path / "run")
+    assert len(read_records(out)) == 4
+
+
+def test_the_log_has_a_line_for_a_step_however_many_batches_it_gathers(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_STEPS_BETWEEN_LOGS", 2)
+    # Six batches are steps of three, two times over; four steps in two epochs.
+    config = tiny_config(batch_size=4, accumulation=3)
+    log = (fit(config, coloured, tmp_path / "run") / "log.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in log.splitlines()] == [2, 4]
+    assert load_last(tmp_path / "run")["step"] == 4
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"optimizer": "sgd", "schedule": "constant"},
+        {"loss": "focal", "class_weights": "effective", "sampler": "sqrt"},
+        {"augmentation": {"randaugment": 9, "mixup": 0.4, "cutmix": 1.0}, "label_smoothing": 0.1},
+    ],
+)
+def test_every_way_of_training_gives_finite_figures(
+    training: dict[str, Any], coloured: Dataset, tmp_path: Path
+) -> None:
+    records = read_records(fit(tiny_config(epochs=1, **training), coloured, tmp_path / "run"))
+    assert np.isfinite(records[["train_loss", "valid_loss"]].to_numpy()).all()
+    assert 0 <= records["train_errs"].item() <= 1
 
 
 class Unbounded(nn.Module):

@@ -19,6 +19,7 @@ from derm_core.training.checkpoint import BEST, LAST, PREVIOUS
 from derm_core.training.config import RunConfig
 from derm_core.training.loop import fit
 from derm_core.training.records import read_records
+from derm_core.training.run_folder import read_run_config
 from tests.derm_core.training.test_checkpoint import spoil
 from tests.derm_core.training.tiny import FORKS, differences, tiny_config
 
@@ -45,6 +46,45 @@ SETTINGS = {
     ),
     "a worker process, checkpoints at the ends of epochs": tiny_config(
         "mnasnet0_5", epochs=3, batch_size=6, workers=1, ema_decay=0.9, checkpoint_seconds=1e9
+    ),
+}
+
+
+NEWER = {
+    "gathered batches, balanced draws, mixed pictures, a moving average, momentum": tiny_config(
+        "mobilenet_v3_small",
+        batch_size=4,
+        accumulation=4,
+        sampler="balanced",
+        ema_decay=0.9,
+        optimizer="sgd",
+        augmentation={"flips": True, "randaugment": 5, "mixup": 0.4, "cutmix": 1.0},
+        checkpoint_seconds=0.0,
+    ),
+    "thawing blocks, rates by layer, statistics of the pictures, focal loss, a constant rate": tiny_config(
+        batch_size=4,
+        unfreeze_epochs=1,
+        layer_decay=0.7,
+        data={"normalization": "featurewise"},
+        model={"frozen": 2},
+        loss="focal",
+        schedule="constant",
+        checkpoint_seconds=0.0,
+    ),
+    "features in two views, repeated draws, a hidden layer, patience": tiny_config(
+        "mobilenet_v3_small",
+        epochs=4,
+        batch_size=4,
+        accumulation=2,
+        sampler="sqrt",
+        feature_views=2,
+        patience=1,
+        ema_decay=0.9,
+        augmentation={"flips": True},
+        data={"normalization": "samplewise"},
+        model={"frozen": -1, "head_units": 8, "dropout": 0.5},
+        evaluation={"views": 2},
+        checkpoint_seconds=0.0,
     ),
 }
 
@@ -116,6 +156,62 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_was_not(
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
     steps = (tmp_path / "parts" / "log.jsonl").read_text().splitlines()
     assert len(steps) == 12
+
+
+@pytest.mark.parametrize("settings", NEWER)
+def test_a_run_interrupted_in_the_middle_of_each_epoch_ends_the_same(
+    settings: str, coloured: Dataset, tmp_path: Path
+) -> None:
+    config = NEWER[settings]
+    fit(config, coloured, tmp_path / "whole")
+    # An epoch is told of eight times: its beginning, six batches and its end. The first part ends in the fifth batch of
+    # the first epoch, the second in the next epoch, or late in this one, and the third is whatever is left.
+    interrupt(config, coloured, tmp_path / "parts", 6, resume=False)
+    torch.rand(3)
+    interrupt(config, coloured, tmp_path / "parts", 8)
+    torch.rand(2)
+    fit(config, coloured, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_with_a_teacher_ends_the_same(coloured: Dataset, tmp_path: Path) -> None:
+    teacher = fit(tiny_config(epochs=1), coloured, tmp_path / "teacher")
+    # Its dropout draws numbers in every step; so does the building of a teacher.
+    config = tiny_config(
+        "mobilenet_v3_small",
+        epochs=1,
+        batch_size=6,
+        distillation={"teacher": str(teacher)},
+        checkpoint_seconds=0.0,
+    )
+    fit(config, coloured, tmp_path / "whole")
+    interrupt(config, coloured, tmp_path / "parts", 3, resume=False)
+    fit(config, coloured, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_goes_on_from_the_last_whole_step_where_batches_are_gathered(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    config = tiny_config(epochs=1, batch_size=4, accumulation=3, checkpoint_seconds=0.0)
+    # The beginning and five batches: three are a step, and two were still being gathered.
+    interrupt(config, coloured, tmp_path / "run", 6, resume=False)
+    state = torch.load(tmp_path / "run" / LAST, weights_only=True)
+    assert (state["step"], state["sampler"]["position"]) == (1, 3)
+
+
+def test_a_run_that_found_its_statistics_is_resumed_without_naming_them(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    config = tiny_config(data={"normalization": "featurewise"}, checkpoint_seconds=0.0)
+    interrupt(config, coloured, tmp_path / "run", 3, resume=False)
+    found, _ = read_run_config(tmp_path / "run")
+    assert found.data.mean
+    named = replace(config, data=replace(config.data, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0)))
+    with pytest.raises(ConfigError, match=r"data\.mean was .* and is now \(0\.5, 0\.5, 0\.5\)"):
+        fit(named, coloured, tmp_path / "run", resume=True)
+    fit(found, coloured, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "records" / "epoch-0002.parquet").exists()
 
 
 def test_a_run_interrupted_at_any_moment_of_an_epoch_ends_the_same(coloured: Dataset, tmp_path: Path) -> None:

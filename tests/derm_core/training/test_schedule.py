@@ -1,4 +1,4 @@
-"""Learning rate, moving average and size of the pictures, by hand."""
+"""Learning rate, moving average, size of the pictures and frozen blocks, by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from derm_core.training.schedule import MovingAverage, WarmupCosine, picture_size
+from derm_core.training.schedule import MovingAverage, WarmupCosine, frozen_blocks, picture_size
 from tests.derm_core.training.tiny import tiny_config
 
 
@@ -32,6 +32,11 @@ def test_without_a_warm_up_the_learning_rate_begins_whole() -> None:
 
 def test_a_warm_up_as_long_as_the_run_only_rises() -> None:
     assert [WarmupCosine(warmup=2, total=2)(step) for step in range(2)] == [0.5, 1.0]
+
+
+def test_a_constant_learning_rate_rises_and_stays() -> None:
+    schedule = WarmupCosine(warmup=2, total=4, constant=True)
+    assert [schedule(step) for step in range(6)] == [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]
 
 
 def test_the_moving_average_remembers_more_as_it_goes_on() -> None:
@@ -89,3 +94,28 @@ def test_pictures_never_exceed_their_size_and_reach_it(last: int) -> None:
     sizes = [picture_size(config, epoch) for epoch in range(12)]
     assert sizes == sorted(sizes)
     assert sizes[-3:] == [last] * 3
+
+
+def thawing(epochs: float, frozen: int, blocks: int = 10) -> list[int]:
+    config = tiny_config(unfreeze_epochs=epochs, model={"frozen": frozen})
+    return [frozen_blocks(config, blocks, epoch) for epoch in range(6)]
+
+
+def test_without_thawing_as_many_blocks_are_frozen_in_every_epoch() -> None:
+    assert thawing(0, 0) == [0] * 6
+    assert thawing(0, 3) == [3] * 6
+    assert thawing(0, -1) == [10] * 6
+    assert thawing(0, 1000) == [10] * 6
+
+
+def test_blocks_thaw_one_after_the_other_until_all_but_the_frozen_ones_learn() -> None:
+    # All ten at first; then a quarter more of ten, or of the eight that are to thaw, with each epoch.
+    assert thawing(4, 0) == [10, 8, 5, 2, 0, 0]
+    assert thawing(4, 2) == [10, 8, 6, 4, 2, 2]
+    # Two thirds of ten after the first epoch.
+    assert thawing(1.5, 0) == [10, 3, 0, 0, 0, 0]
+    assert thawing(0.5, 0) == [10, 0, 0, 0, 0, 0]
+
+
+def test_a_run_shorter_than_its_thawing_leaves_blocks_frozen() -> None:
+    assert thawing(10, 0) == [10, 9, 8, 7, 6, 5]

@@ -12,7 +12,7 @@ from derm_core.data.cache import open_pixels
 from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError
 from derm_core.models import build_model
-from derm_core.training import validation
+from derm_core.training import sources
 from derm_core.training.loop import fit
 from derm_core.training.validation import predict_logits
 from tests.derm_core.training.tiny import tiny_config
@@ -34,7 +34,7 @@ def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None
 def test_weights_that_give_no_finite_answer_are_not_recorded(
     coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validation, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
+    monkeypatch.setattr(sources, "predict_logits", lambda *arguments: np.full((9, 3), np.nan, np.float32))
     with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
         fit(tiny_config(epochs=1), coloured, tmp_path / "run")
     assert not (tmp_path / "run" / "records").exists()
