@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Ranks runs on validation pictures and makes the best one a model bundle."""
+"""Ranks runs on validation pictures, says which cannot be told apart, and makes one of them a model bundle."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,11 @@ def main() -> None:
     """Parses the arguments, ranks, then writes or registers the bundle where one is asked for."""
     parser = CommandParser(description=__doc__)
     parser.add_argument(
-        "runs", nargs="+", type=Path, metavar="RUN", help="run folder of train.py, or the last.pt in one"
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="run folder of train.py, the last.pt in one, or a bundle that was made of one",
     )
     parser.add_argument(
         "--data",
@@ -47,8 +50,15 @@ def main() -> None:
         action="store_true",
         help="rank the mean of all the runs' weights, too; for runs of one beginning",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the best run's bundle here")
-    parser.add_argument("--register", metavar="NAME", help="register the best run's bundle under this name")
+    parser.add_argument(
+        "--prefer",
+        choices=("small", "metric"),
+        default="small",
+        help="of runs that cannot be told apart from the best: the smallest and fastest, or the one with the best "
+        "metric (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the chosen run's bundle here")
+    parser.add_argument("--register", metavar="NAME", help="register the chosen run's bundle under this name")
     parser.add_argument(
         "--name", help="how answers name the model (default: the registered name, or the recipe)"
     )
@@ -56,11 +66,14 @@ def main() -> None:
     parser.add_argument("--origin", default="", help="a sentence for the card: where the weights come from")
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle in FOLDER")
     parser.add_argument("--json", metavar="FILE", help="write the ranking as JSON; - for standard output")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the ranking as a Markdown table")
     arguments = parser.parse_args()
 
     from derm_core.data.table import load_dataset
     from derm_core.experiments.bundling import make_bundle
-    from derm_core.experiments.selection import rank_runs
+    from derm_core.experiments.ranking import plain_ranking, ranking_lines, ranking_markdown, verdict
+    from derm_core.experiments.selection import choose_run, rank_runs
+    from derm_core.files import replace_file
     from derm_core.serving.bundle import find_bundle
     from derm_core.serving.registry import BUNDLED, default_registry
 
@@ -73,22 +86,18 @@ def main() -> None:
         average=arguments.average,
         progress=_show,
     )
-    table = [{**asdict(entry), "runs": [str(run) for run in entry.runs]} for entry in ranked]
+    best = choose_run(ranked, arguments.prefer)
+    table = json.dumps(plain_ranking(ranked, best), indent=2)
     if arguments.json == "-":
-        print(json.dumps(table, indent=2))
+        print(table)
     else:
-        for place, entry in enumerate(ranked, start=1):
-            low, high = entry.ci95
-            runs = " + ".join(map(str, entry.runs))
-            print(
-                f"{place}. {runs} at {entry.image_size} px: {entry.metric} {entry.value:.3f} "
-                f"(95% CI {low:.3f}-{high:.3f}) on {entry.lesions} validation lesions, epoch {entry.epoch}"
-            )
+        print(*ranking_lines(ranked), verdict(ranked, best), sep="\n")
         if arguments.json:
-            Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+            replace_file(Path(arguments.json), (table + "\n").encode())
+    if arguments.markdown:
+        replace_file(arguments.markdown, ranking_markdown(ranked, best).encode())
     if not (arguments.out or arguments.register):
         return
-    best = ranked[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.out or Path(scratch) / "bundle"
         reference = arguments.register or (BUNDLED if folder.resolve() == find_bundle(BUNDLED) else folder)

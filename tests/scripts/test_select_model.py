@@ -64,11 +64,24 @@ def test_the_best_run_is_ranked_written_and_registered(trained: Path) -> None:
         "clinic",
         "--json",
         str(trained / "ranking.json"),
+        "--markdown",
+        str(trained / "ranking.md"),
+        "--image-sizes",
+        "32",
+        "64",
         home=trained,
     )
     assert done.returncode == 0, done.stderr
-    (entry,) = json.loads((trained / "ranking.json").read_text("utf-8"))
+    entries = json.loads((trained / "ranking.json").read_text("utf-8"))
+    (entry,) = [entry for entry in entries if entry["chosen"]]
     assert entry["metric"] == "accuracy"
+    assert len(entries) == 2
+    # Of one network that answers as well at two sizes, the smaller size is the faster.
+    assert entry["image_size"] == min(each["image_size"] for each in entries if each["tied"])
+    assert (trained / "ranking.md").read_text("utf-8").startswith("# Runs ranked by accuracy\n")
+    assert "Chosen: " in done.stdout
+    description = json.loads((trained / "bundle" / "model.json").read_text("utf-8"))
+    assert description["preprocessing"]["image_size"] == entry["image_size"]
     assert f"accuracy {entry['value']:.3f} (95% CI" in done.stdout
     assert "Registered as clinic@1; it serves." in done.stdout
     assert (trained / "bundle" / "MODEL_CARD.md").stat().st_size > 0
