@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from derm_core.explanation.overlay import heatmap_to_rgba
     from derm_core.images import load_image
     from derm_core.serving.bundle import BundleDescription
+    from derm_core.serving.context import SEXES, SITES, PatientContext
     from derm_core.serving.prediction import Explanation, Explanations, Prediction, QualityFlag
     from derm_core.serving.predictor import Predictor, load_predictor
 
@@ -49,9 +50,12 @@ _HOME_OF = {
     "Explanations": "derm_core.serving.prediction",
     "InvalidImageError": "derm_core.errors",
     "NOTICE": "derm_core.diagnoses",
+    "PatientContext": "derm_core.serving.context",
     "Prediction": "derm_core.serving.prediction",
     "Predictor": "derm_core.serving.predictor",
     "QualityFlag": "derm_core.serving.prediction",
+    "SEXES": "derm_core.serving.context",
+    "SITES": "derm_core.serving.context",
     "TASKS": "derm_core.diagnoses",
     "Task": "derm_core.diagnoses",
     "WeightsNotFoundError": "derm_core.errors",
@@ -66,6 +70,8 @@ _HOME_OF = {
 __all__ = [
     "DIAGNOSES",
     "NOTICE",
+    "SEXES",
+    "SITES",
     "TASKS",
     "BundleDescription",
     "BundleError",
@@ -78,6 +84,7 @@ __all__ = [
     "Explanation",
     "Explanations",
     "InvalidImageError",
+    "PatientContext",
     "Prediction",
     "Predictor",
     "QualityFlag",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from derm_core import load_image
+from derm_core import PatientContext, load_image
 from desktop.figures import (
     class_bars,
     explained_code,
@@ -19,26 +19,38 @@ from desktop.figures import (
     seconds_text,
 )
 from desktop.markup import advice_banner, card, icon, probabilities, quality_reasons, reason, scale
+from desktop.patients import answered_with
 from desktop.pictures import HEATMAP_SIDE, PHOTO_SIDE, heatmap_address, photo_address
 
 if TYPE_CHECKING:
     from derm_core import Explanations, Prediction, Predictor
 
+_MAP_OF_THE_PHOTOGRAPH = (
+    '<p class="small muted">The heatmap shows the photograph’s part in the answer, not the patient’s.</p>'
+)
 
-def answer_page(predictor: Predictor, path: str | os.PathLike[str], name: str = "") -> str:
+
+def answer_page(
+    predictor: Predictor,
+    path: str | os.PathLike[str],
+    name: str = "",
+    patient: PatientContext | None = None,
+) -> str:
     """Answers a picture's file and returns the answer as HTML.
 
     Args:
         predictor: what answers.
         path: the file.
         name: what the file was called before it was uploaded; empty where that is not known.
+        patient: what is known of the patient.
 
     Raises:
         InvalidImageError: the file cannot be read.
     """
     # Through the one door for pixels, so that its decoders and limits hold; the predictor reads the file itself.
     image = load_image(path, min_side=PHOTO_SIDE)
-    explanations = predictor.explain_all(Path(path), max_side=HEATMAP_SIDE)
+    patient = patient or PatientContext()
+    explanations = predictor.explain_all(Path(path), context=patient, max_side=HEATMAP_SIDE)
     prediction = explanations.prediction
     if prediction.advice == "unsure":
         left, right = _viewer(_photo(image)), _refusal(prediction)
@@ -46,10 +58,16 @@ def answer_page(predictor: Predictor, path: str | os.PathLike[str], name: str = 
         left = _viewer(_photo(image) + _maps(explanations), _controls(prediction)) + _quality(prediction)
         right = _figures(prediction, predictor)
     return (
-        f'<div class="answer"><p class="answer-name">{escape(name or "Picture")}</p>'
+        f'<div class="answer"><div class="answer-head"><p class="answer-name">{escape(name or "Picture")}</p>'
+        f"{_basis(prediction, patient)}</div>"
         f'{advice_banner(prediction)}<div class="split"><div class="stack">{left}</div>'
         f'<div class="stack">{right}</div></div>{_provenance(prediction)}</div>'
     )
+
+
+def _basis(prediction: Prediction, patient: PatientContext) -> str:
+    sentence = answered_with(prediction, patient)
+    return f'<p class="muted">{escape(sentence)}</p>' if sentence else ""
 
 
 def _photo(image: Image.Image) -> str:
@@ -95,6 +113,7 @@ def _controls(prediction: Prediction) -> str:
         '<div class="legend"><div class="legend-ramp" role="img" aria-label="Heatmap colours from dark blue, '
         'little weight, through green to pale lime, most weight"></div><div class="legend-ends">'
         "<span>Less weight</span><span>White line: half of the peak</span><span>Most</span></div></div>"
+        f"{_MAP_OF_THE_PHOTOGRAPH if prediction.context else ''}"
     )
 
 
@@ -110,7 +129,9 @@ def _quality(prediction: Prediction) -> str:
 
 
 def _figures(prediction: Prediction, predictor: Predictor) -> str:
-    measured = measured_sentence(prediction, predictor.description.operating_point)
+    description = predictor.description
+    point = description.context_operating_point if prediction.context else description.operating_point
+    measured = measured_sentence(prediction, point)
     sentence = f'<p class="small muted">{escape(measured)}</p>' if measured else ""
     return card("Risk of malignancy", scale(prediction) + sentence) + card(
         "Probabilities", probabilities(prediction)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from derm_core import NOTICE, InvalidImageError
+from derm_core import NOTICE, ConfigError, InvalidImageError
 from desktop.answering import answer_page
 from desktop.markup import card, icon, problem, reason
+from desktop.patients import NOTHING, Given, patient_fields, patient_of
 
 if TYPE_CHECKING:
     from derm_core import Predictor
@@ -38,9 +39,12 @@ def build_interface(predictor: Predictor) -> gr.Blocks:
     Start it with `desktop.serve`, which gives it its look and keeps it to this machine; `launch` alone does neither.
     """
 
-    def answer(upload: Upload | None, read: list[str]) -> tuple[Any, ...]:
+    def answer(upload: Upload | None, read: list[str], *given: Any) -> tuple[Any, ...]:
         path = (upload or {}).get("path")
-        return *show_answer(predictor, upload), None, [*read, path] if path else read
+        changes = show_answer(predictor, upload, given or NOTHING)
+        # The next picture may be somebody else's: only where this one was not answered is it still the same patient.
+        fields = NOTHING if changes[3] else [gr.skip()] * len(NOTHING)
+        return *changes, None, [*read, path] if path else read, *fields
 
     with gr.Blocks(
         title="Dermatrace",
@@ -54,6 +58,9 @@ def build_interface(predictor: Predictor) -> gr.Blocks:
                 "<h1>New picture</h1><p>One dermoscopic picture of one lesion.</p>", elem_classes="page-head"
             )
             complaint = _html("", visible=False, elem_id="problem")
+            with gr.Column(visible=predictor.description.context is not None, elem_id="patient"):
+                _html(_about_the_patient())
+                fields = patient_fields()
             with gr.Row(elem_id="ask-row"):
                 picture = _picture()
                 _html(_good_picture() + _privacy(), elem_id="help", elem_classes="stack")
@@ -69,8 +76,8 @@ def build_interface(predictor: Predictor) -> gr.Blocks:
         # the browser has fetched what it showed meanwhile.
         picture.input(
             answer,
-            [picture, read],
-            [*changed, picture, read],
+            [picture, read, *fields],
+            [*changed, picture, read, *fields],
             preprocess=False,
             show_progress="minimal",
             show_progress_on=picture,
@@ -81,15 +88,21 @@ def build_interface(predictor: Predictor) -> gr.Blocks:
     return interface
 
 
-def show_answer(predictor: Predictor, upload: Upload | None) -> Changes:
-    """Answers an uploaded picture; where that cannot be, says why in one sentence and asks again."""
+def show_answer(predictor: Predictor, upload: Upload | None, given: Given = NOTHING) -> Changes:
+    """Answers an uploaded picture; where that cannot be, says why in one sentence and asks again.
+
+    Args:
+        predictor: what answers.
+        upload: the picture; without one nothing changes.
+        given: what is known of the patient.
+    """
     upload = upload or {}
     path = upload.get("path")
     if not path:
         return gr.skip(), gr.skip(), gr.skip(), gr.skip()
     try:
-        page = answer_page(predictor, path, upload.get("orig_name") or "")
-    except InvalidImageError as err:
+        page = answer_page(predictor, path, upload.get("orig_name") or "", patient_of(given))
+    except (ConfigError, InvalidImageError) as err:
         return _ask_again(str(err))
     except Exception:
         # Whatever else goes wrong: the page stays usable, and the terminal says what it was.
@@ -149,6 +162,13 @@ def _top() -> str:
         f'<span class="badge badge-plain" title="{_OFFLINE}">{icon("lock")}<span>{_OFFLINE}</span></span>'
         '<button class="button button-icon" type="button" id="theme" title="Light or dark">'
         f'{icon("theme")}<span class="visually-hidden">Switch between light and dark</span></button></div></header>'
+    )
+
+
+def _about_the_patient() -> str:
+    return (
+        '<h2>About the patient <span class="optional">(optional)</span></h2><p class="small muted">Age, sex and body '
+        "site improve the answer. Enter them before the picture: it is answered at once.</p>"
     )
 
 

@@ -77,6 +77,7 @@ def make_theme() -> gr.themes.Base:
         **values,
         color_accent=light["color-accent"],
         block_border_width="0px",
+        input_border_width="1px",
         button_transition="background var(--motion-fast), border-color var(--motion-fast)",
     )
 

@@ -59,6 +59,7 @@ def main() -> None:
         batch_size=arguments.batch_size,
         bootstrap=arguments.bootstrap,
         seed=arguments.seed,
+        use_context=not arguments.photograph_alone,
         progress=lambda answers, total: progress(answers, total, "evaluating"),
     )
     figures["command"] = command_of(arguments)
@@ -96,6 +97,11 @@ def parse_arguments() -> argparse.Namespace:
         default=1000,
         help="sets of lesions drawn for the intervals (default: 1000)",
     )
+    parser.add_argument(
+        "--photograph-alone",
+        action="store_true",
+        help="use nothing of the patient, also where the dataset and the model know age, sex and body site",
+    )
     parser.add_argument("--seed", metavar="N", type=natural, default=0, help="of the draw (default: 0)")
     return parser.parse_args()
 
@@ -131,7 +137,7 @@ def command_of(arguments: argparse.Namespace) -> str:
     for option, usual in (("bootstrap", 1000), ("seed", 0)):
         if (value := getattr(arguments, option)) != usual:
             words += [f"--{option}", str(value)]
-    return " ".join(words)
+    return " ".join([*words, *(["--photograph-alone"] if arguments.photograph_alone else [])])
 
 
 def to_json(figures: Mapping[str, Any]) -> str:
@@ -166,11 +172,22 @@ def readable(figures: Mapping[str, Any]) -> str:
         parts.append(
             "The dataset has none of the model's diagnoses: only the risk of malignancy is measured."
         )
+    alone = figures["photograph_alone"]
+    if alone:
+        parts.append(
+            f"Of {figures['context']} photographs the answers use age, sex or body site; beside that, the photographs "
+            "alone."
+        )
     parts.append(
         table(
-            ["", "", "95% interval"],
+            ["", "", "95% interval", *(["photo alone", "95% interval"] if alone else [])],
             [
-                [title, number(figures[key]), interval(figures["ci95"][key])]
+                [
+                    title,
+                    number(figures[key]),
+                    interval(figures["ci95"][key]),
+                    *([number(alone[key]), interval(alone["ci95"][key])] if alone else []),
+                ]
                 for key, title in OVERALL.items()
                 if figures[key] is not None
             ],

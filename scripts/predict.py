@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
-import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING
+
+from _answers import open_writer, row_of
+from _patients import context_of, read_contexts
 
 from _cli import CommandParser, progress, run_command
-from derm_core.diagnoses import NOTICE, get_diagnosis
+from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError, InvalidImageError
 
 if TYPE_CHECKING:
+    from derm_core.serving.context import PatientContext
     from derm_core.serving.prediction import Prediction
     from derm_core.serving.predictor import Predictor
 
@@ -27,15 +26,6 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff
 """What counts as a picture in a folder; a file that is named on the command line is tried whatever it is called."""
 HEATMAP_SIDE = 2048
 """Heatmaps of larger pictures are written at this many pixels of the longer side: they hold no finer detail."""
-ADVICE_WORDS = {"refer": "Refer", "routine": "Routine", "unsure": "No answer"}
-
-Row = dict[str, Any]
-
-
-class RowWriter(Protocol):
-    """Takes rows one by one, as they come."""
-
-    def write(self, row: Row) -> None: ...
 
 
 def main() -> None:
@@ -48,6 +38,7 @@ def main() -> None:
         raise ConfigError(
             f"There is no picture in {', '.join(map(str, arguments.images))}. Wanted: {', '.join(sorted(EXTENSIONS))}."
         )
+    contexts = given_contexts(arguments, files)
     # Only now, so that --help does not wait for PyTorch.
     from derm_core.serving.predictor import load_predictor
 
@@ -55,15 +46,22 @@ def main() -> None:
     if arguments.heatmaps:
         arguments.heatmaps.mkdir(parents=True, exist_ok=True)
         names = heatmap_names(files, arguments.images)
-        answers = explained(predictor, files, [arguments.heatmaps / name for name in names])
+        answers = explained(predictor, files, contexts, [arguments.heatmaps / name for name in names])
     else:
-        answers = predictor.predict_many(files, batch_size=arguments.batch_size, on_error="return")
-    failed = 0
-    with open_writer(arguments.out, predictor) as writer:
+        answers = predictor.predict_many(
+            files, contexts=contexts, batch_size=arguments.batch_size, on_error="return"
+        )
+    failed, with_context = 0, bool(contexts)
+    if with_context and predictor.description.context is None:
+        print(
+            "This model does not use age, sex and site: its answers are of the photographs alone.",
+            file=sys.stderr,
+        )
+    with open_writer(arguments.out, predictor.description, with_context=with_context) as writer:
         shown = progress(answers, len(files), "predicting") if writes_progress(arguments.out) else answers
         for file, answer in zip(files, shown, strict=True):
             failed += isinstance(answer, InvalidImageError)
-            writer.write(row_of(file, answer, predictor.classes))
+            writer.write(row_of(file, answer, predictor.classes, with_context=with_context))
     if failed:
         print(f"{failed} of {len(files)} pictures could not be read; see the column error.", file=sys.stderr)
 
@@ -90,6 +88,15 @@ def parse_arguments() -> argparse.Namespace:
         type=Path,
         help=f"write a Grad-CAM heatmap of the top class for each picture: a PNG with transparency, to be laid over it "
         f"(longer side at most {HEATMAP_SIDE} pixels)",
+    )
+    parser.add_argument("--age", metavar="YEARS", help="of the patient, where all pictures are of one")
+    parser.add_argument("--sex", help="of the patient: female or male")
+    parser.add_argument("--site", help="of the lesion, in the words of HAM10000, such as 'lower extremity'")
+    parser.add_argument(
+        "--patients",
+        metavar="FILE.csv",
+        type=Path,
+        help="the same for each picture: columns file (as given, or its name), age, sex, site; cells may be empty",
     )
     parser.add_argument(
         "--batch-size", metavar="N", type=int, default=32, help="pictures at once on a GPU (default: 32)"
@@ -146,6 +153,25 @@ def find_pictures(places: Iterable[Path], *, recursive: bool) -> tuple[list[Path
     return files, ignored
 
 
+def given_contexts(arguments: argparse.Namespace, files: Sequence[Path]) -> list[PatientContext | None]:
+    """Returns what was given of each picture's patient; nothing at all where nothing was.
+
+    Raises:
+        ConfigError: it makes no sense, or is given twice.
+    """
+    for_all = (arguments.age, arguments.sex, arguments.site)
+    if arguments.patients is not None:
+        if any(value is not None for value in for_all):
+            raise ConfigError(
+                "--patients has an age, sex and site for each picture: leave out --age, --sex and --site."
+            )
+        contexts = read_contexts(arguments.patients, files)
+        if unknown := contexts.count(None):
+            print(f"{unknown} of {len(files)} pictures have no row in {arguments.patients}.", file=sys.stderr)
+        return contexts
+    return [context_of(*for_all)] * len(files) if any(for_all) else []
+
+
 def heatmap_names(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
     """Returns a file name for the heatmap of each picture: its own, with the folders under the folder given.
 
@@ -167,7 +193,10 @@ def heatmap_names(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
 
 
 def explained(
-    predictor: Predictor, files: Sequence[Path], targets: Sequence[Path]
+    predictor: Predictor,
+    files: Sequence[Path],
+    contexts: Sequence[PatientContext | None],
+    targets: Sequence[Path],
 ) -> Iterator[Prediction | InvalidImageError]:
     """Answers pictures one by one, and writes the heatmap of each."""
     from PIL import Image
@@ -175,9 +204,9 @@ def explained(
     from derm_core.explanation.overlay import heatmap_to_rgba
     from derm_core.files import replace_file
 
-    for file, target in zip(files, targets, strict=True):
+    for file, context, target in zip(files, contexts or [None] * len(files), targets, strict=True):
         try:
-            explanation = predictor.explain(file, max_side=HEATMAP_SIDE)
+            explanation = predictor.explain(file, context=context, max_side=HEATMAP_SIDE)
         except InvalidImageError as err:
             yield err
             continue
@@ -186,122 +215,6 @@ def explained(
         Image.fromarray(heatmap_to_rgba(explanation.heatmap)).save(stream, "PNG")
         replace_file(target, stream.getvalue())
         yield explanation.prediction
-
-
-def row_of(file: Path, answer: Prediction | InvalidImageError, classes: Sequence[str]) -> Row:
-    """Returns the plain values of a row; None stands for what an unreadable picture does not have."""
-    row: Row = dict.fromkeys(columns(classes))
-    row["file"] = printable(str(file))
-    if isinstance(answer, InvalidImageError):
-        row["error"] = printable(str(answer))
-        return row
-    row |= {
-        "top": answer.top,
-        "malignant_probability": answer.malignant_probability,
-        "advice": answer.advice,
-        "quality": [flag.name for flag in answer.quality],
-        "seconds": round(answer.seconds, 4),
-    }
-    return row | {f"p_{code}": probability for code, probability in answer.probabilities.items()}
-
-
-def printable(text: str) -> str:
-    """Writes the bytes of a file name that are no UTF-8 as escapes: such a name must not end the run."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def columns(classes: Sequence[str]) -> list[str]:
-    return [
-        "file",
-        "top",
-        "malignant_probability",
-        "advice",
-        "quality",
-        *(f"p_{code}" for code in classes),
-        "seconds",
-        "error",
-    ]
-
-
-@contextmanager
-def open_writer(out: Path | None, predictor: Predictor) -> Iterator[RowWriter]:
-    """Gives the writer of OUT, whose file appears when all rows are in it, or that of standard output."""
-    if out is None:
-        yield table_writer(predictor) if sys.stdout.isatty() else CsvWriter(sys.stdout, predictor.classes)
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".partial", dir=out.absolute().parent)
-    growing = Path(name)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="") as stream:
-            yield CsvWriter(stream, predictor.classes) if out.suffix == ".csv" else JsonLinesWriter(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        growing.chmod(0o644)
-        os.replace(growing, out)
-    except BaseException:
-        growing.unlink(missing_ok=True)
-        raise
-
-
-class CsvWriter:
-    """Rows as CSV with a header; several quality flags are joined by semicolons."""
-
-    def __init__(self, stream: TextIO, classes: Sequence[str]) -> None:
-        self._writer = csv.DictWriter(stream, columns(classes), lineterminator="\n")
-        self._writer.writeheader()
-
-    def write(self, row: Row) -> None:
-        self._writer.writerow(row | {"quality": ";".join(row["quality"] or ())})
-
-
-class JsonLinesWriter:
-    """Rows as JSON, one object a line; quality is a list, and what is missing is null."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: Row) -> None:
-        self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def table_writer(predictor: Predictor) -> TableWriter:
-    point = predictor.description.operating_point
-    print(f"{predictor.description.name} {predictor.description.version} · {NOTICE}")
-    print(f"Advice is to refer from a risk of malignancy of {percent(point.threshold)} on ({point.name}).\n")
-    return TableWriter(sys.stdout)
-
-
-class TableWriter:
-    """Rows for people: a line a picture."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._print("advice", "risk", "most probable", "", "picture")
-
-    def write(self, row: Row) -> None:
-        if row["error"]:
-            self._print("Not read", "", row["error"], "", row["file"])
-        elif row["advice"] == "unsure":
-            self._print(ADVICE_WORDS["unsure"], "", f"({', '.join(row['quality'])})", "", row["file"])
-        else:
-            top = row["top"]
-            self._print(
-                ADVICE_WORDS[row["advice"]],
-                percent(row["malignant_probability"]),
-                get_diagnosis(top).name,
-                percent(row[f"p_{top}"]),
-                row["file"],
-            )
-
-    def _print(self, advice: str, risk: str, answer: str, share: str, file: str) -> None:
-        print(f"{advice:<9}  {risk:>4}  {answer:<22}  {share:>4}  {file}", file=self._stream, flush=True)
-
-
-def percent(share: float) -> str:
-    """Whole percents, "<1%" and ">99%" at the ends: nothing is certain."""
-    if share < 0.01:
-        return "<1%"
-    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
 
 
 def writes_progress(out: Path | None) -> bool:

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from derm_core import Explanations
+from derm_core import Explanations, PatientContext
 from web.database import db
 from web.inference import inference
 from web.models import Prediction, User, new_key
@@ -45,17 +45,20 @@ def store() -> PictureStore:
     return current_app.extensions["pictures"]
 
 
-def answer_photograph(user: User, data: bytes, *, note: str = "", is_sample: bool = False) -> Prediction:
-    """Answers an uploaded photograph and keeps both.
+def answer_photograph(
+    user: User, data: bytes, *, patient: PatientContext | None = None, note: str = "", is_sample: bool = False
+) -> Prediction:
+    """Answers an uploaded photograph and keeps both, with what is known of the patient.
 
     When this returns, files and row are on the disk; when it raises, neither is.
     Raises InvalidImageError where the upload cannot be read, ModelUnavailableError where there is no model.
     """
+    patient = patient or PatientContext()
     with _PIXELS:
         image = read_photograph(data)
-        explanations = inference().explain_all(data, max_side=HEATMAP_SIDE)
+        explanations = inference().explain_all(data, context=patient, max_side=HEATMAP_SIDE)
         files = _files(image, explanations)
-    row = _row(user, image, explanations, note=note, is_sample=is_sample)
+    row = _row(user, image, explanations, patient, note=note, is_sample=is_sample)
     key = row.key
     store().save(key, files)
     try:
@@ -117,13 +120,23 @@ def _withdraw(key: str) -> None:
 
 
 def _row(
-    user: User, image: Image.Image, explanations: Explanations, *, note: str, is_sample: bool
+    user: User,
+    image: Image.Image,
+    explanations: Explanations,
+    patient: PatientContext,
+    *,
+    note: str,
+    is_sample: bool,
 ) -> Prediction:
     answer = explanations.prediction
     return Prediction(
         user_id=user.id,
         key=new_key(),
         note=note,
+        age=patient.age,
+        sex=patient.sex,
+        site=patient.site,
+        context=" ".join(answer.context),
         is_sample=is_sample,
         width=image.width,
         height=image.height,
@@ -131,7 +144,7 @@ def _row(
         top=answer.top,
         malignant_probability=answer.malignant_probability,
         operating_point=answer.operating_point,
-        operating_point_measured=inference().operating_point(),
+        operating_point_measured=inference().operating_point(with_context=bool(answer.context)),
         advice=answer.advice,
         quality=[asdict(flag) for flag in answer.quality],
         model_name=answer.model_name,

@@ -12,6 +12,7 @@ from wtforms.validators import InputRequired, Length
 
 from web.models import EMAIL_LENGTH, NAME_LENGTH, NOTE_LENGTH
 from web.passwords import LONGEST, password_fault
+from web.patients import PatientForm
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 
@@ -108,8 +109,8 @@ class DeleteAccountForm(FlaskForm):
     password = PasswordField("Your password", validators=[_needs_password, _bounded_password])
 
 
-class PictureForm(FlaskForm):
-    """A photograph to be answered: from a file, or from a phone's camera."""
+class PictureForm(PatientForm):
+    """A photograph to be answered: from a file, or from a phone's camera. And whose it is, as far as that helps."""
 
     picture = FileField("Choose a file")
     camera = FileField("Take a photo")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from flask import Flask, current_app
 
-from derm_core import DermError, Explanations
+from derm_core import DermError, Explanations, PatientContext
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,11 @@ class Explains(Protocol):
 
     @property
     def description(self) -> Any:
-        """The bundle's description, with its `operating_point`, a dataclass."""
+        """The bundle's description: its `context`, its `operating_point` and `context_operating_point`, dataclasses."""
 
-    def explain_all(self, image: bytes, *, max_side: int | None = None) -> Explanations:
+    def explain_all(
+        self, image: bytes, *, context: PatientContext | None = None, max_side: int | None = None
+    ) -> Explanations:
         """Answers a picture's file, with the heatmaps of all classes from one pass. Thread-safe."""
 
 
@@ -48,17 +50,26 @@ class Inference:
             return "ready"
         return "failed" if self._failed else "waiting"
 
+    @property
+    def uses_context(self) -> bool | None:
+        """Whether the model has learnt to use age, sex and site; None until it is loaded."""
+        return None if self._predictor is None else self._predictor.description.context is not None
+
     def load_in_background(self) -> None:
         """Starts loading and returns at once; a request that comes meanwhile waits for it."""
         threading.Thread(target=self._load_quietly, name="load-model", daemon=True).start()
 
-    def explain_all(self, image: bytes, *, max_side: int) -> Explanations:
+    def explain_all(self, image: bytes, *, context: PatientContext, max_side: int) -> Explanations:
         """Answers a picture's file. Raises ModelUnavailableError where there is no model to ask."""
-        return self._ready().explain_all(image, max_side=max_side)
+        return self._ready().explain_all(image, context=context, max_side=max_side)
 
-    def operating_point(self) -> dict[str, Any]:
-        """Returns what the bundle says of the operating point that advice follows: how it did, and on what."""
-        return asdict(self._ready().description.operating_point)
+    def operating_point(self, *, with_context: bool) -> dict[str, Any]:
+        """Returns what the bundle says of the operating point that advice follows: how it did, and on what.
+
+        Answers that age, sex or site have moved follow one of their own.
+        """
+        description = self._ready().description
+        return asdict(description.context_operating_point if with_context else description.operating_point)
 
     def _ready(self) -> Explains:
         if self._predictor is not None:

@@ -69,7 +69,8 @@ class Prediction(Base):
 
     `key` names it in addresses and names its folder of files. `probabilities` maps class codes to values that sum
     to 1, in the model's order; `quality` lists `{"name", "reason"}`; `operating_point_measured` is what the model's
-    bundle says of the operating point. `width` and `height` are the stored photograph's, in pixels.
+    bundle says of the operating point. `width` and `height` are the stored photograph's, in pixels. `age` is in years;
+    `context` names what of age, sex and site moved the answer, separated by spaces: nothing did where it is empty.
     """
 
     __tablename__ = "predictions"
@@ -82,6 +83,10 @@ class Prediction(Base):
         UTCDateTime, default=now, server_default=func.current_timestamp()
     )
     note: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    age: Mapped[float | None]
+    sex: Mapped[str] = mapped_column(String(16), default="", server_default=text("''"))
+    site: Mapped[str] = mapped_column(String(32), default="", server_default=text("''"))
+    context: Mapped[str] = mapped_column(String(32), default="", server_default=text("''"))
     is_sample: Mapped[bool] = mapped_column(default=False, server_default=false())
     width: Mapped[int]
     height: Mapped[int]

@@ -13,6 +13,7 @@ from derm_core import InvalidImageError
 from web.answering import answer_photograph, delete_prediction, store
 from web.database import db
 from web.forms import NoteForm, PictureForm
+from web.inference import inference
 from web.models import Prediction
 from web.paging import history_page
 from web.pictures import PHOTO, THUMBNAIL, heatmap_name, overlay_webp, sample_photograph
@@ -35,16 +36,16 @@ def new() -> ResponseReturnValue:
     """Takes a photograph and shows its answer."""
     form = PictureForm()
     if not form.validate_on_submit():
-        return render_template("new.html", form=form), 400 if request.method == "POST" else 200
+        return _new_page(form, status=400 if request.method == "POST" else 200)
     upload = next((field.data for field in (form.camera, form.picture) if field.data), None)
     data = upload.read() if upload else b""
     if not data:
         problem = "The file is empty. Copy it again from the camera." if upload else "Choose a picture first."
-        return render_template("new.html", form=form, problem=problem), 400
+        return _new_page(form, problem, status=400)
     try:
-        prediction = answer_photograph(current_user, data, note=form.note.data)
+        prediction = answer_photograph(current_user, data, patient=form.patient(), note=form.note.data)
     except InvalidImageError as err:
-        return render_template("new.html", form=form, problem=str(err)), 400
+        return _new_page(form, str(err), status=400)
     return redirect(url_for("predictions.answer", key=prediction.key), 303)
 
 
@@ -119,6 +120,12 @@ def heatmap(key: str, code: str) -> ResponseReturnValue:
     kept = _path(prediction, heatmap_name(code)).read_bytes()
     overlay = overlay_webp(kept, prediction.width, prediction.height)
     return current_app.response_class(overlay, mimetype="image/webp")
+
+
+def _new_page(form: PictureForm, problem: str = "", *, status: int) -> ResponseReturnValue:
+    # Of the patient only a model is told that has learnt to use it; one that is still loading may have.
+    asks_patient = inference().uses_context is not False or form.names_patient
+    return render_template("new.html", form=form, problem=problem, asks_patient=asks_patient), status
 
 
 def _answer_page(prediction: Prediction, form: NoteForm, status: int = 200) -> ResponseReturnValue:

@@ -15,6 +15,7 @@ from wtforms import Field
 
 from derm_core import DIAGNOSES, NOTICE
 from web.models import Prediction
+from web.patients import answered_with, patient_text
 
 _WORD = 0.17  # share of the scale that a word over it may take
 _TITLES = ("dr", "prof", "med", "mr", "mrs", "ms", "mx")
@@ -183,11 +184,13 @@ def init_presentation(app: Flask) -> None:
 
     app.jinja_env.globals.update(
         NOTICE=NOTICE,
+        answered_with=answered_with,
         attributes=attributes,
         class_bars=class_bars,
         diagnosis_name=diagnosis_name,
         leading_malignancy=leading_malignancy,
         measured_sentence=measured_sentence,
+        patient_text=patient_text,
         risk_and_point=risk_and_point,
         risk_scale=risk_scale,
         static_url=static_url,

@@ -52,13 +52,14 @@ def ranking(is_positive: np.ndarray, score: np.ndarray) -> Weighted:
 
 
 def class_statistics(
-    labels: np.ndarray, probabilities: np.ndarray
+    labels: np.ndarray, probabilities: np.ndarray, *, ranked: bool = True
 ) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
     """Returns weights (B, N) -> every figure over classes, each (B,), or (B, C) where it is one a class.
 
     Args:
         labels: int64 (N,) in [0, C).
         probabilities: float (N, C), rows sum to 1.
+        ranked: with the areas under curves, which take most of the time.
     """
     count, classes = probabilities.shape
     predicted = probabilities.argmax(axis=1)
@@ -67,7 +68,7 @@ def class_statistics(
     error = calibration_bins(probabilities, labels)
     truth = np.eye(classes)[labels]
     squares = ((probabilities - truth) ** 2).sum(axis=1)
-    rankings = [ranking(labels == column, probabilities[:, column]) for column in range(classes)]
+    rankings = [ranking(labels == column, probabilities[:, column]) for column in range(classes) if ranked]
 
     def figures(weights: np.ndarray) -> dict[str, np.ndarray]:
         total = weights.sum(axis=1)
@@ -75,21 +76,25 @@ def class_statistics(
         right = np.diagonal(confusion, axis1=1, axis2=2)
         of_class, as_class = confusion.sum(axis=2), confusion.sum(axis=1)
         recall, f1 = ratio(right, of_class), ratio(2 * right, of_class + as_class)
-        ranked = np.stack([one(weights) for one in rankings], axis=1)
-        return {
+        found = {
             "accuracy": ratio(right.sum(axis=1), total),
             "balanced_accuracy": mean_of_defined(recall),
             "macro_f1": mean_of_defined(f1),
             "weighted_f1": ratio((np.nan_to_num(f1) * of_class).sum(axis=1), total),
-            "macro_auc": mean_of_defined(ranked[..., 0]),
             "ece": np.abs(weights @ error).sum(axis=1) / total,
             "brier": weights @ squares / total,
             "precision": ratio(right, as_class),
             "recall": recall,
             "f1": f1,
-            "auc": ranked[..., 0],
-            "average_precision": ranked[..., 1],
         }
+        if rankings:
+            auc, average_precision = np.stack([one(weights) for one in rankings], axis=-1).transpose(1, 0, 2)
+            found |= {
+                "macro_auc": mean_of_defined(auc),
+                "auc": auc,
+                "average_precision": average_precision,
+            }
+        return found
 
     return figures
 

@@ -22,7 +22,9 @@ from derm_core.experiments.candidate import (
     open_average,
     probability_table,
 )
-from derm_core.serving.bundle import save_bundle
+from derm_core.experiments.context_fitting import fit_context_model, fit_weight
+from derm_core.serving.bundle import check_free, save_bundle
+from derm_core.serving.context import ContextModel, contexts_of
 from derm_core.serving.description import BundleDescription, OperatingPoint
 from derm_core.serving.evaluation import evaluate_predictor
 from derm_core.serving.model_card import write_model_card
@@ -50,7 +52,8 @@ def make_bundle(
     """Makes a model bundle of a run's best epoch, or of the average of several runs.
 
     Temperature and operating points are set on the last run's validation split, through the predictor itself, so that
-    what is rounded when the weights are stored is rounded there too. Figures come from the test split, where the
+    what is rounded when the weights are stored is rounded there too. Where the data knows age, sex or body site, the
+    bundle learns to use them, with operating points of their own. Figures come from the test split, where the
     dataset has one.
 
     Args:
@@ -71,12 +74,19 @@ def make_bundle(
         CheckpointError: as open_average.
         BundleError: the folder exists.
     """
+    check_free(folder, overwrite=overwrite)
     candidate = open_average(runs, dataset, image_size=image_size)
     description = candidate.describe(name=name, version=version, origin=origin)
     temperature = _fit_temperature(candidate, candidate.predictor(description, half=half), progress)
     description = replace(description, temperature=temperature)
     points = _operating_points(candidate, candidate.predictor(description, half=half), test_split, progress)
     description = replace(description, operating_points=points, default_operating_point=points[0].name)
+    context = _fit_context(candidate, candidate.predictor(description, half=half), progress)
+    if context is not None:
+        description = replace(description, context=context)
+        predictor = candidate.predictor(description, half=half)
+        with_context = _operating_points(candidate, predictor, test_split, progress)
+        description = replace(description, context_operating_points=with_context)
     if test_split in set(dataset.table["split"]):
         predictor = candidate.predictor(description, half=half)
         metrics = evaluate_predictor(predictor, dataset, split=test_split, progress=progress)
@@ -99,6 +109,26 @@ def _fit_temperature(candidate: Candidate, predictor: Predictor, progress: Progr
     return fit_temperature(
         np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)), candidate.labels(subset)
     )
+
+
+def _fit_context(
+    candidate: Candidate, predictor: Predictor, progress: Progress | None
+) -> ContextModel | None:
+    train = candidate.split(candidate.config.data.train_split)
+    model = fit_context_model(train, candidate.labels(train), len(candidate.classes))
+    if model is None:
+        return None
+    valid = candidate.split(candidate.config.data.valid_split)
+    contexts = contexts_of(valid)
+    known = np.array([bool(model.uses(context)) for context in contexts])
+    if not known.any():
+        return None
+    # Scaled by the temperature, and known but for a constant a row, which softmax does not see.
+    probabilities = probability_table(answer_split(predictor, valid, progress))
+    logits = predictor.description.temperature * np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    evidence = np.stack([model.evidence(context) for context in contexts])
+    weight, temperature = fit_weight(logits[known], evidence[known], candidate.labels(valid)[known])
+    return replace(model, weight=weight, temperature=temperature)
 
 
 def _operating_points(
@@ -149,7 +179,7 @@ class _Risks:
 
 def _risks(candidate: Candidate, predictor: Predictor, split: str, progress: Progress | None) -> _Risks:
     subset = candidate.split(split)
-    answers = answer_split(predictor, subset, progress)
+    answers = answer_split(predictor, subset, progress, contexts=contexts_of(subset))
     return _Risks(
         np.array([answer.malignant_probability for answer in answers]),
         np.array(predictor.description.malignant)[candidate.labels(subset)],

@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from derm_core.data.sampling import limit_by_class
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import DIAGNOSES, get_task
 from derm_core.errors import ConfigError
+from derm_core.experiments.bundle_settings import CHOSEN_BY, commands_of, settings_of
 from derm_core.images import load_image
-from derm_core.serving.bundle import save_bundle
-from derm_core.serving.description import BundleDescription, OperatingPoint
+from derm_core.serving.bundle import load_bundle, save_bundle
+from derm_core.serving.context import PatientContext
+from derm_core.serving.description import DESCRIPTION_FILE, BundleDescription, OperatingPoint
 from derm_core.serving.prediction import Prediction
 from derm_core.serving.predictor import Predictor, load_predictor
 from derm_core.training.checkpoint import LAST, load_best, load_last, load_last_weights
 from derm_core.training.config import RunConfig, changed_settings
-from derm_core.training.run_folder import read_run_config
+from derm_core.training.run_folder import MADE_WITH, read_run_config
+from derm_core.training.sources import select_pictures
 
 Progress = Callable[[Iterable[Prediction], int], Iterable[Prediction]]
 
@@ -35,7 +37,8 @@ class Candidate:
     The size may be larger than in training: a network trained on augmented pictures sees lesions at several scales, and
     often answers better a little above the size it was trained at (Touvron et al. 2019, arXiv 1906.06423). It is
     chosen on validation pictures like everything else. `config` and `made_with` are those of the last of the runs, and
-    so is `epoch`, the one whose weights were taken.
+    so is `epoch`, the one whose weights were taken. `commands` made all of them; `ingredients` names what is averaged.
+    `origin` is what a bundle that stands for a run says of its weights; empty for a run.
     """
 
     runs: tuple[Path, ...]
@@ -46,6 +49,8 @@ class Candidate:
     state: dict[str, Any]
     made_with: dict[str, Any]
     commands: tuple[str, ...]
+    ingredients: tuple[str, ...]
+    origin: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -54,9 +59,7 @@ class Candidate:
 
     def split(self, name: str) -> Dataset:
         """Returns the pictures of a split that the task has labels for, limited as the run's own were."""
-        return limit_by_class(
-            self.dataset.for_task(get_task(self.config.data.task)).subset(name), self.config.data.limit
-        )
+        return select_pictures(self.dataset, self.config, name)
 
     def labels(self, subset: Dataset) -> np.ndarray:
         """Returns int64 (N,), index into `classes`."""
@@ -72,6 +75,8 @@ class Candidate:
             name=name,
             version=version,
             architecture=self.config.model.architecture,
+            head_units=self.config.model.head_units,
+            views=self.config.evaluation.views,
             task=self.config.data.task,
             classes=self.classes,
             preprocessing=replace(self.config.preprocessing, image_size=self.image_size),
@@ -80,18 +85,22 @@ class Candidate:
             default_operating_point="unset",
             data=self._describe_data(),
             licence=str(self.dataset.provenance.get("licence", "")),
-            origin=origin or f"Trained by the recipe {recipe} from {start} on {data_name(self.dataset)}.",
+            origin=origin
+            or self.origin
+            or f"Trained by the recipe {recipe} from {start} on {data_name(self.dataset)}.",
             training={
                 "recipe": recipe,
                 **{
                     f"command {number}" if len(self.commands) > 1 else "command": command
                     for number, command in enumerate(self.commands, start=1)
                 },
-                **({"weights": f"mean of these {len(self.commands)} runs"} if len(self.commands) > 1 else {}),
+                **self._describe_weights(),
                 "image size in training": self.config.data.image_size,
                 "best_epoch": self.epoch,
                 "epochs": self.config.training.epochs,
-                "epoch chosen by": f"{self.config.evaluation.metric} on the {self.config.data.valid_split} split",
+                "epoch chosen by": CHOSEN_BY.format(
+                    self.config.evaluation.metric, self.config.data.valid_split
+                ),
                 **self.made_with,
             },
         )
@@ -102,6 +111,11 @@ class Candidate:
             folder = Path(scratch) / "bundle"
             save_bundle(folder, model_state=self.state, description=description, half=half)
             return load_predictor(folder)
+
+    def _describe_weights(self) -> dict[str, str]:
+        if len(self.ingredients) > 1:
+            return {"weights": f"mean of {', '.join(self.ingredients)}"}
+        return {"weights": f"those of {self.ingredients[0]}"} if len(self.commands) > 1 else {}
 
     def _describe_data(self) -> dict[str, Any]:
         train = self.split(self.config.data.train_split)
@@ -124,14 +138,22 @@ def open_candidate(run: Path, dataset: Dataset, *, image_size: int | None = None
     """Reads a run's settings and the weights of its best epoch.
 
     Args:
-        run: the run folder; or the last.pt in one, for the weights that it ended with.
+        run: the run folder; or the last.pt in one, for the weights that it ended with; or the folder of a bundle that
+            was made of such a run.
         dataset: what it was trained on.
-        image_size: None for that of its training.
+        image_size: None for that of its training, or that of the bundle.
 
     Raises:
         ConfigError: the folder is not a run's, or its run was trained on other data.
         CheckpointError: there is no such checkpoint, or it is not whole.
+        BundleError: the bundle is incomplete or altered.
     """
+    return _open(run, dataset, image_size, first_command=1)
+
+
+def _open(run: Path, dataset: Dataset, image_size: int | None, *, first_command: int) -> Candidate:
+    if (run / DESCRIPTION_FILE).is_file():
+        return _open_bundle(run, dataset, image_size, first_command)
     folder = run.parent if run.name == LAST else run
     config, made_with = read_run_config(folder)
     if made_with["data_fingerprint"] != dataset.fingerprint():
@@ -162,6 +184,35 @@ def open_candidate(run: Path, dataset: Dataset, *, image_size: int | None = None
         state=state,
         made_with=made_with,
         commands=(shlex.join(command),),
+        ingredients=(str(Path(*run.parts[-2:])) if run.is_absolute() else str(run),),
+    )
+
+
+def _open_bundle(folder: Path, dataset: Dataset, image_size: int | None, first_command: int) -> Candidate:
+    bundle = load_bundle(folder)
+    description, training = bundle.description, dict(bundle.description.training)
+    if description.data.get("fingerprint") != dataset.fingerprint():
+        raise ConfigError(
+            f"The bundle in {folder} was made of other data than {dataset.folder}. Give the dataset folder that it was "
+            "made of."
+        )
+    commands = commands_of(description)
+    last_command = first_command + len(commands) - 1
+    numbers = f"commands {first_command} to" if len(commands) > 1 else "command"
+    return Candidate(
+        runs=(folder,),
+        config=settings_of(description),
+        dataset=dataset,
+        image_size=image_size or description.preprocessing.image_size,
+        epoch=int(training.get("best_epoch", 0)),
+        state=dict(bundle.model_state),
+        made_with={key: str(training.get(key, "")) for key in MADE_WITH},
+        commands=commands,
+        ingredients=(
+            f"the bundle {description.name} {description.version} of {numbers} {last_command} "
+            f"(SHA-256 {description.weights_sha256[:12]})",
+        ),
+        origin=description.origin,
     )
 
 
@@ -173,10 +224,16 @@ def open_average(runs: Sequence[Path], dataset: Dataset, *, image_size: int | No
     Raises:
         ConfigError, CheckpointError: as open_candidate; or the runs differ in their network or task.
     """
-    parts = [open_candidate(run, dataset, image_size=image_size) for run in runs]
-    kinds = {(part.config.model.architecture, part.config.data.task) for part in parts}
+    parts: list[Candidate] = []
+    for run in runs:
+        first_command = 1 + sum(len(part.commands) for part in parts)
+        parts.append(_open(run, dataset, image_size, first_command=first_command))
+    kinds = {
+        (part.config.model.architecture, part.config.data.task, part.config.model.head_units)
+        for part in parts
+    }
     if len(kinds) > 1:
-        found = ", ".join(f"{architecture} for {task}" for architecture, task in sorted(kinds))
+        found = ", ".join(f"{architecture} for {task}" for architecture, task, _ in sorted(kinds))
         raise ConfigError(
             f"Weights of different networks cannot be averaged: {found}. Name runs of one kind."
         )
@@ -187,14 +244,26 @@ def open_average(runs: Sequence[Path], dataset: Dataset, *, image_size: int | No
         else value
         for name, value in last.state.items()
     }
-    commands = tuple(command for part in parts for command in part.commands)
-    return replace(last, runs=tuple(runs), state=state, commands=commands)
+    return replace(
+        last,
+        runs=tuple(runs),
+        state=state,
+        commands=tuple(command for part in parts for command in part.commands),
+        ingredients=tuple(name for part in parts for name in part.ingredients),
+        origin=last.origin if len(parts) == 1 else "",
+    )
 
 
-def answer_split(predictor: Predictor, subset: Dataset, progress: Progress | None = None) -> list[Prediction]:
-    """Returns what a predictor answers to each picture, in order."""
+def answer_split(
+    predictor: Predictor,
+    subset: Dataset,
+    progress: Progress | None = None,
+    *,
+    contexts: Sequence[PatientContext] = (),
+) -> list[Prediction]:
+    """Returns what a predictor answers to each picture, in order, knowing no more of the patients than is given."""
     answers: Iterable[Prediction] = predictor.predict_many(
-        subset.image_path(index) for index in range(len(subset))
+        (subset.image_path(index) for index in range(len(subset))), contexts=contexts
     )
     return list(answers if progress is None else progress(answers, len(subset)))
 

@@ -37,6 +37,7 @@ __all__ = [
     "Bundle",
     "BundleDescription",
     "OperatingPoint",
+    "check_free",
     "find_bundle",
     "load_bundle",
     "save_bundle",
@@ -60,7 +61,9 @@ class Bundle:
     def build_model(self) -> nn.Module:
         """Returns the network with its weights, on the CPU, in evaluation mode, its parameters frozen."""
         description = self.description
-        model = build_model(description.architecture, len(description.classes))
+        model = build_model(
+            description.architecture, len(description.classes), head_units=description.head_units
+        )
         try:
             load_weights(model, self.model_state)
         except RuntimeError as err:
@@ -99,8 +102,7 @@ def save_bundle(
     Raises:
         BundleError: the folder exists, a weight is not finite, or the description is not plain or not consistent.
     """
-    if folder.exists() and not overwrite:
-        raise BundleError(f"{folder} exists already. Name a new folder, or ask for it to be replaced.")
+    check_free(folder, overwrite=overwrite)
     weights = save({name: _stored(name, tensor, half) for name, tensor in model_state.items()})
     written = replace(description, weights_sha256=hashlib.sha256(weights).hexdigest())
     text = written.to_json()
@@ -111,6 +113,12 @@ def save_bundle(
         write_synced(growing / DESCRIPTION_FILE, text.encode())
         write_synced(growing / MODEL_CARD_FILE, card.encode())
     return written
+
+
+def check_free(folder: Path, *, overwrite: bool = False) -> None:
+    """Raises BundleError where a bundle cannot be written to a folder because something is there."""
+    if folder.exists() and not overwrite:
+        raise BundleError(f"{folder} exists already. Name a new folder, or ask for it to be replaced.")
 
 
 def load_bundle(folder: Path) -> Bundle:

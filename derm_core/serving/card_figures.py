@@ -80,7 +80,13 @@ def figures_section(description: Values, metrics: Values) -> str:
     )
     if metrics.get("per_class") is None:
         text += " These photographs are known to be benign or malignant and no more, so nothing else was measured."
-    return "\n\n".join([title, text, _overall(metrics, _OVERALL), command_block(metrics)])
+    parts = [title, text]
+    if metrics.get("context"):
+        parts.append(
+            f"For {metrics['context']} of the photographs the patient's age, sex or the body site is known, and the "
+            "answers use it. What the photograph alone gives stands beside."
+        )
+    return "\n\n".join([*parts, _overall(metrics, _OVERALL), command_block(metrics)])
 
 
 def _apart(description: Values, data: Values) -> str:
@@ -91,24 +97,46 @@ def _apart(description: Values, data: Values) -> str:
 
 
 def _overall(metrics: Values, titles: Mapping[str, tuple[str, str]]) -> str:
+    alone = metrics.get("photograph_alone")
     rows = [
-        [title, number(metrics[key]), interval(metrics["ci95"][key]), meaning]
+        [
+            title,
+            number(metrics[key]),
+            interval(metrics["ci95"][key]),
+            *([with_interval(alone[key], alone["ci95"][key])] if alone else []),
+            meaning,
+        ]
         for key, (title, meaning) in titles.items()
         if metrics[key] is not None
     ]
-    return table(["Figure", "Value", "95% interval", "What it says"], rows)
+    beside = ["Photograph alone"] if alone else []
+    return table(["Figure", "Value", "95% interval", *beside, "What it says"], rows)
 
 
 def operating_points_section(description: Values, metrics: Values) -> str:
     """Returns from where on the advice is to refer, what that means for a hundred patients, and all thresholds."""
     default = description["default_operating_point"]
-    points = {point["name"]: point for point in description["operating_points"]}
-    threshold = number(points[default]["threshold"])
-    parts = [
-        "## When it advises to refer",
+    alone = {point["name"]: point for point in description["operating_points"]}
+    moved = {point["name"]: point for point in description.get("context_operating_points") or ()}
+    threshold = number(alone[default]["threshold"])
+    text = (
         f"The advice is to refer where the probability of malignancy is at least {threshold} (operating point "
-        f"`{default}`).{_natural_frequencies(metrics)}",
-    ]
+        f"`{default}`)"
+    )
+    if moved:
+        text += f", or {number(moved[default]['threshold'])} where the answer uses age, sex or body site"
+    parts = ["## When it advises to refer", f"{text}.{_natural_frequencies(metrics)}"]
+    parts.append("The thresholds, with what was measured at each:")
+    parts.append(_points_table(alone))
+    if moved:
+        parts += ["And where the answers use age, sex or body site:", _points_table(moved)]
+    if advice := metrics.get("advice"):
+        given = ", ".join(f"{name} {count}" for name, count in advice.items())
+        parts.append(f"Advice given on the photographs measured: {given}.")
+    return "\n\n".join(parts)
+
+
+def _points_table(points: Mapping[str, Values]) -> str:
     rows = [
         [
             f"`{name}`",
@@ -121,7 +149,6 @@ def operating_points_section(description: Values, metrics: Values) -> str:
         ]
         for name, point in points.items()
     ]
-    parts.append("The thresholds, with what was measured at each:")
     header = [
         "Operating point",
         "Threshold",
@@ -131,11 +158,7 @@ def operating_points_section(description: Values, metrics: Values) -> str:
         "Lesions",
         "Measured on",
     ]
-    parts.append(table(header, rows))
-    if advice := metrics.get("advice"):
-        given = ", ".join(f"{name} {count}" for name, count in advice.items())
-        parts.append(f"Advice given on the photographs measured: {given}.")
-    return "\n\n".join(parts)
+    return table(header, rows)
 
 
 def _natural_frequencies(metrics: Values) -> str:

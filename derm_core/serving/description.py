@@ -11,17 +11,16 @@ from typing import Any
 from derm_core.data.transforms import Preprocessing
 from derm_core.diagnoses import DIAGNOSES
 from derm_core.errors import BundleError, ConfigError
-from derm_core.models import ARCHITECTURES
+from derm_core.models import check_architecture
+from derm_core.models.views import VIEWS
+from derm_core.serving.context import ContextModel
+from derm_core.serving.operating_point import OperatingPoint, parse_points
 from derm_core.serving.parsing import (
-    parse_interval,
-    parse_known,
     parse_list,
     parse_mapping,
     parse_mapping_or_none,
     parse_object,
     parse_positive,
-    parse_share,
-    parse_share_or_none,
     parse_text,
     parse_three,
     parse_whole,
@@ -30,49 +29,7 @@ from derm_core.serving.parsing import (
 from derm_core.serving.quality import QualityLimits
 
 DESCRIPTION_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "model.json", "model.safetensors", "MODEL_CARD.md"
-FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold on the malignant probability, and what was measured there.
-
-    Attributes:
-        name: such as "sensitivity-0.95".
-        threshold: refer from this malignant probability on.
-        sensitivity, specificity: measured at the threshold, in [0, 1]; None where nothing was measured.
-        sensitivity_ci95, specificity_ci95: ends of the 95% interval over lesions; None where there is none.
-        lesions, photographs: on how many it was measured.
-        measured_on: in words, such as "val split of HAM10000".
-    """
-
-    name: str
-    threshold: float
-    sensitivity: float | None = None
-    specificity: float | None = None
-    sensitivity_ci95: tuple[float, float] | None = None
-    specificity_ci95: tuple[float, float] | None = None
-    lesions: int = 0
-    photographs: int = 0
-    measured_on: str = ""
-
-    @classmethod
-    def from_dict(cls, values: Any) -> OperatingPoint:
-        """Reads one entry of `operating_points`; raises BundleError where it is not as it should be."""
-        values = parse_object(values, "operating_points[]", [field.name for field in fields(cls)])
-        name = parse_text(values, "name")
-        where = f"operating point {name!r}"
-        return cls(
-            name=name,
-            threshold=parse_share(values["threshold"], f"threshold of {where}"),
-            sensitivity=parse_share_or_none(values["sensitivity"], f"sensitivity of {where}"),
-            specificity=parse_share_or_none(values["specificity"], f"specificity of {where}"),
-            sensitivity_ci95=parse_interval(values["sensitivity_ci95"], f"sensitivity_ci95 of {where}"),
-            specificity_ci95=parse_interval(values["specificity_ci95"], f"specificity_ci95 of {where}"),
-            lesions=parse_whole(values["lesions"], f"lesions of {where}"),
-            photographs=parse_whole(values["photographs"], f"photographs of {where}"),
-            measured_on=parse_text(values, "measured_on"),
-        )
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -81,12 +38,16 @@ class BundleDescription:
 
     Attributes:
         name, version: of the model, for people.
-        architecture: a name of ARCHITECTURES.
+        architecture: a name of ARCHITECTURES, or one of timm's.
+        head_units: of the hidden layer before the classifier; 0 for none.
+        views: of each picture, whose logits are averaged.
         task: the task whose classes these are.
         classes: diagnosis codes in the order of the logits.
         preprocessing: how pictures become input.
         temperature: logits are divided by it before the softmax.
         operating_points, default_operating_point: thresholds, and the name of the one that advice follows.
+        context: how age, sex and site move the answer; None where they are of no use to this model.
+        context_operating_points: as `operating_points` and of the same names, for answers that they have moved.
         quality: from where on a picture is not answered.
         reference_statistics: of the training data's features; None where there are none.
         metrics: what evaluation measured on the test split.
@@ -105,6 +66,10 @@ class BundleDescription:
     temperature: float
     operating_points: tuple[OperatingPoint, ...]
     default_operating_point: str
+    head_units: int = 0
+    views: int = 1
+    context: ContextModel | None = None
+    context_operating_points: tuple[OperatingPoint, ...] = ()
     quality: QualityLimits = field(default_factory=QualityLimits)
     reference_statistics: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -117,8 +82,14 @@ class BundleDescription:
 
     @property
     def operating_point(self) -> OperatingPoint:
-        """The point that advice follows."""
+        """The point that advice follows, where nothing is known of the patient."""
         return next(point for point in self.operating_points if point.name == self.default_operating_point)
+
+    @property
+    def context_operating_point(self) -> OperatingPoint:
+        """The point that advice follows where something is known of the patient."""
+        points = self.context_operating_points or self.operating_points
+        return next(point for point in points if point.name == self.default_operating_point)
 
     @property
     def malignant(self) -> tuple[bool, ...]:
@@ -146,19 +117,25 @@ class BundleDescription:
         except ValueError as err:
             raise BundleError(f"model.json is not JSON ({err}). Copy the bundle again.") from err
         _check_format(values)
-        values = parse_object(values, "model.json", [field.name for field in fields(cls)])
+        values = parse_object(_upgraded(values), "model.json", [field.name for field in fields(cls)])
         description = cls(
             name=parse_text(values, "name"),
             version=parse_text(values, "version"),
-            architecture=parse_known(values["architecture"], "architecture", ARCHITECTURES),
+            architecture=_architecture(values["architecture"]),
+            head_units=parse_whole(values["head_units"], "head_units"),
+            views=_views(values["views"]),
             task=parse_text(values, "task"),
             classes=_classes(values["classes"]),
             preprocessing=_preprocessing(values["preprocessing"]),
             temperature=parse_positive(values["temperature"], "temperature"),
-            operating_points=tuple(
-                map(OperatingPoint.from_dict, parse_list(values["operating_points"], "operating_points"))
+            operating_points=parse_points(
+                parse_list(values["operating_points"], "operating_points"), "operating_points"
             ),
             default_operating_point=parse_text(values, "default_operating_point"),
+            context=_context(values["context"], len(_classes(values["classes"]))),
+            context_operating_points=parse_points(
+                values["context_operating_points"], "context_operating_points"
+            ),
             quality=_quality(values["quality"]),
             reference_statistics=parse_mapping_or_none(
                 values["reference_statistics"], "reference_statistics"
@@ -175,6 +152,9 @@ class BundleDescription:
             raise wrong(
                 "default_operating_point", description.default_operating_point, f"one of {names}, each once"
             )
+        with_context = [point.name for point in description.context_operating_points]
+        if with_context not in ([], names) or (with_context and description.context is None):
+            raise wrong("context_operating_points", with_context, f"{names}, beside a context, or nothing")
         return description
 
 
@@ -195,8 +175,50 @@ def _check_format(values: Any) -> None:
         raise BundleError(
             f"model.json has the format {version}; this version reads up to {FORMAT_VERSION}. Update the software."
         )
-    if isinstance(values, dict) and "format_version" in values and version != FORMAT_VERSION:
-        raise wrong("format_version", version, str(FORMAT_VERSION))
+    if (
+        isinstance(values, dict)
+        and "format_version" in values
+        and version not in range(1, FORMAT_VERSION + 1)
+    ):
+        raise wrong("format_version", version, f"a number from 1 to {FORMAT_VERSION}")
+
+
+def _upgraded(values: Any) -> Any:
+    """Returns what an earlier version wrote, as this one writes it.
+
+    Version 2 added `head_units`, `views`, `context`, `context_operating_points` and, in the preprocessing,
+    `samplewise`.
+    """
+    if not isinstance(values, dict) or values.get("format_version") != 1:
+        return values
+    added: dict[str, Any] = {"head_units": 0, "views": 1, "context": None, "context_operating_points": []}
+    upgraded = added | values | {"format_version": FORMAT_VERSION}
+    if isinstance(values.get("preprocessing"), dict):
+        upgraded["preprocessing"] = {"samplewise": False} | values["preprocessing"]
+    return upgraded
+
+
+def _context(value: Any, classes: int) -> ContextModel | None:
+    if value is None:
+        return None
+    try:
+        return ContextModel.from_dict(parse_mapping(value, "context"), classes)
+    except (ConfigError, TypeError) as err:
+        raise _wrong_part("context", err) from err
+
+
+def _views(value: Any) -> int:
+    count = parse_whole(value, "views")
+    if count not in VIEWS:
+        raise wrong("views", value, f"one of {', '.join(map(str, VIEWS))}")
+    return count
+
+
+def _architecture(value: Any) -> str:
+    try:
+        return check_architecture(parse_text({"architecture": value}, "architecture"))
+    except ConfigError as err:
+        raise _wrong_part("architecture", err) from err
 
 
 def _classes(value: Any) -> tuple[str, ...]:
@@ -216,6 +238,8 @@ def _preprocessing(value: Any) -> Preprocessing:
     parse_whole(values["image_size"], "image_size of preprocessing")
     parse_whole(values["working_side"], "working_side of preprocessing")
     parse_positive(values["max_aspect"], "max_aspect of preprocessing")
+    if not isinstance(values["samplewise"], bool):
+        raise wrong("samplewise of preprocessing", values["samplewise"], "true or false")
     parse_three(values["mean"], "mean of preprocessing")
     for number in parse_three(values["std"], "std of preprocessing"):
         parse_positive(number, "std of preprocessing")

@@ -15,6 +15,7 @@ from derm_core.evaluation.intervals import REPLICATES
 from derm_core.evaluation.malignancy import Figures
 from derm_core.evaluation.metrics import evaluate_malignancy, evaluate_probabilities
 from derm_core.evaluation.subgroups import subgroups_of
+from derm_core.serving.context import contexts_of
 from derm_core.serving.prediction import ADVICE, Prediction
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def evaluate_predictor(
     batch_size: int = 32,
     bootstrap: int = REPLICATES,
     seed: int = 0,
+    use_context: bool = True,
     progress: Progress | None = None,
 ) -> Figures:
     """Asks the predictor about every photograph of a split and measures the answers.
@@ -44,6 +46,9 @@ def evaluate_predictor(
     (a benign/malignant dataset and a model of seven diagnoses), the risk of malignancy alone is measured, and figures
     over classes are None.
 
+    Where the model has learnt to use age, sex and body site, and the dataset knows any of them, the answers use them,
+    and what the photographs alone give is measured beside that.
+
     Args:
         predictor: answers through `predict_many`.
         dataset: the whole dataset; its fingerprint is noted.
@@ -51,12 +56,14 @@ def evaluate_predictor(
         batch_size: pictures per pass of the network.
         bootstrap: how many sets of lesions are drawn for the intervals.
         seed: of the draw.
+        use_context: False for the photographs alone.
         progress: wraps the answers, of which it is told the number, to show how far it is.
 
     Returns:
         The keys of `derm_core.evaluation.metrics.KEYS` and: `scope` ("classes" or "malignancy only"), `left_out` (how
-        many photographs), `advice` (how many times each was given), `model` {name, version, sha256, task} and `data`
-        {name, split, fingerprint}.
+        many photographs), `context` (of how many photographs the answers used age, sex or site), `photograph_alone`
+        (all of this without them; None where `context` is 0), `advice` (how many times each was given), `model` {name,
+        version, sha256, task} and `data` {name, split, fingerprint}.
 
     Raises:
         DatasetError: the dataset has no such split.
@@ -66,15 +73,22 @@ def evaluate_predictor(
     task = get_task(predictor.description.task)
     part = dataset if split == ALL else dataset.subset(split)
     by_class, measured = _measurable(part, task)
+    model = predictor.description.context if use_context else None
+    contexts = contexts_of(measured) if model else []
+    known = sum(bool(model.uses(context)) for context in contexts) if model else 0
     paths = (measured.image_path(index) for index in range(len(measured)))
-    answers: Iterable[Prediction] = predictor.predict_many(paths, batch_size=batch_size)
+    answers: Iterable[Prediction] = predictor.predict_many(
+        paths, contexts=contexts if known else (), batch_size=batch_size
+    )
     predictions = list(progress(answers, len(measured)) if progress else answers)
     first = predictions[0]
     draw: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
     about: dict[str, Any] = {
         "classes": list(predictor.classes),
         "lesions": measured.lesions,
-        "operating_threshold": first.operating_point,
+        "operating_threshold": (
+            predictor.description.context_operating_point if known else predictor.description.operating_point
+        ).threshold,
         "operating_name": predictor.description.default_operating_point,
         "groups": subgroups_of(measured.table),
     }
@@ -93,7 +107,20 @@ def evaluate_predictor(
     else:
         malignant = np.array([DIAGNOSES[code].malignant for code in measured.table["diagnosis"]])
         figures = evaluate_malignancy(malignant, risk, **about, **draw)
+    alone = None
+    if known:
+        alone = evaluate_predictor(
+            predictor,
+            dataset,
+            split=split,
+            batch_size=batch_size,
+            **draw,
+            use_context=False,
+            progress=progress,
+        )
     return figures | {
+        "context": known,
+        "photograph_alone": alone,
         "scope": "classes" if by_class else MALIGNANCY_ONLY,
         "left_out": len(part) - len(measured),
         "advice": {name: sum(prediction.advice == name for prediction in predictions) for name in ADVICE},

@@ -117,9 +117,19 @@ def _limits(description: Values, metrics: Values) -> str:
         limits.append(
             f"Few lesions were there to measure some diagnoses on: {', '.join(rare)}. Read those with care."
         )
-    limits.append(
-        "It sees one photograph: not the patient, the history, the other lesions or what has changed since last time."
+    patient = (
+        "of the patient no more than age, sex and body site"
+        if description.get("context")
+        else "not the patient"
     )
+    limits.append(
+        f"It sees one photograph: {patient}, not the history, the other lesions or what has changed since last time."
+    )
+    if description.get("context"):
+        limits.append(
+            "How age, sex and body site go with the diagnoses was learnt from the same patients as all else. Where "
+            "other patients are seen, it may mislead: leave them out, and the photograph alone is asked."
+        )
     limits.append("The heatmap shows what the answer rests on. It is no outline of the lesion, and no proof.")
     limits += data.get("limits") or []
     return "## Limits\n\n" + "\n".join(f"- {text}" for text in limits)

@@ -54,13 +54,6 @@ def parse_mapping_or_none(value: Any, name: str) -> dict[str, Any] | None:
     return None if value is None else parse_mapping(value, name)
 
 
-def parse_known(value: Any, name: str, known: tuple[str, ...]) -> str:
-    """Returns a text that is one of `known`."""
-    if value not in known:
-        raise wrong(name, value, f"one of {', '.join(known)}")
-    return value
-
-
 def _number(value: Any, name: str, wanted: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(name, value, wanted)

@@ -36,6 +36,7 @@ class Prediction:
         quality: the checks that failed; empty where none did.
         model_name, model_version, model_sha256: which weights answered.
         seconds: wall time spent on this picture, decoding included.
+        context: what of the patient moved the answer ("age", "sex", "site"); empty where the photograph alone did.
     """
 
     probabilities: Mapping[str, float]
@@ -48,27 +49,31 @@ class Prediction:
     model_version: str
     model_sha256: str
     seconds: float
+    context: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values that JSON can hold."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["probabilities"] = dict(self.probabilities)
         values["quality"] = [asdict(flag) for flag in self.quality]
+        values["context"] = list(self.context)
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Prediction:
         """Returns the prediction that `to_dict` wrote; raises DermError where a key is missing or unknown."""
         wanted = {field.name for field in fields(cls)}
-        if set(values) != wanted:
+        # Before version 0.2 only the photograph was asked.
+        plain = {"context": []} | dict(values)
+        if set(plain) != wanted:
             raise DermError(
                 f"A stored prediction has the keys {', '.join(sorted(values)) or 'none'}; "
                 f"wanted: {', '.join(sorted(wanted))}."
             )
         if values["advice"] not in ADVICE:
             raise DermError(f"A stored prediction advises {values['advice']!r}; wanted: {', '.join(ADVICE)}.")
-        plain = dict(values)
         plain["probabilities"] = dict(values["probabilities"])
+        plain["context"] = tuple(plain["context"])
         plain["quality"] = tuple(QualityFlag(**flag) for flag in values["quality"])
         return cls(**plain)
 

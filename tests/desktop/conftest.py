@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from derm_core import DIAGNOSES, Explanations, Prediction, QualityFlag, load_image
+from derm_core import DIAGNOSES, Explanations, PatientContext, Prediction, QualityFlag, load_image
 
 # Gradio makes an event loop, with its pair of sockets, for each lock that it makes, and drops it unclosed: while it is
 # imported, while an interface is built, and while it is launched. And it asks pandas for what pandas is giving up.
@@ -39,27 +39,43 @@ DARK = QualityFlag("too-dark", "The picture is almost black: take it again in mo
 
 @dataclass
 class FakePredictor:
-    """Gives the probabilities it was told, whatever the picture; its heatmaps are round spots, one beside the other."""
+    """Gives the probabilities it was told, whatever the picture; its heatmaps are round spots, one beside the other.
+
+    Where something that it uses is known, its answers follow an operating point of their own.
+    """
 
     probabilities: dict[str, float] = field(default_factory=lambda: dict(REFER))
     quality: tuple[QualityFlag, ...] = ()
     sensitivity: float | None = 0.953
+    uses: tuple[str, ...] = ("age", "sex", "site")
     seen: list[Path] = field(default_factory=list)
+    contexts: list[PatientContext | None] = field(default_factory=list)
 
     @property
     def description(self) -> Any:
-        point = SimpleNamespace(
-            threshold=0.18,
+        return SimpleNamespace(
+            operating_point=self.point(0.18),
+            context=object() if self.uses else None,
+            context_operating_point=self.point(0.21 if self.uses else 0.18),
+        )
+
+    def point(self, threshold: float) -> Any:
+        return SimpleNamespace(
+            threshold=threshold,
             sensitivity=self.sensitivity,
             specificity=0.78,
             sensitivity_ci95=(0.92, 0.97),
             specificity_ci95=None,
-            lesions=1119,
+            lesions=1119 if threshold == 0.18 else 1003,
         )
-        return SimpleNamespace(operating_point=point)
 
-    def explain_all(self, image: Path, *, max_side: int | None = None) -> Explanations:
+    def explain_all(
+        self, image: Path, *, context: PatientContext | None = None, max_side: int | None = None
+    ) -> Explanations:
         self.seen.append(image)
+        self.contexts.append(context)
+        known = tuple(name for name in context.known if name in self.uses) if context else ()
+        threshold = 0.21 if known else 0.18
         small = load_image(image)
         small.thumbnail((max_side or 10_000, max_side or 10_000))
         malignant = sum(share for code, share in self.probabilities.items() if DIAGNOSES[code].malignant)
@@ -68,13 +84,14 @@ class FakePredictor:
                 probabilities=dict(self.probabilities),
                 top=max(self.probabilities, key=self.probabilities.__getitem__),
                 malignant_probability=malignant,
-                operating_point=0.18,
-                advice="unsure" if self.quality else "refer" if malignant >= 0.18 else "routine",
+                operating_point=threshold,
+                advice="unsure" if self.quality else "refer" if malignant >= threshold else "routine",
                 quality=self.quality,
                 model_name="fake<network>",
                 model_version="3",
                 model_sha256="9f3c71e2" * 8,
                 seconds=0.081,
+                context=known,
             ),
             {code: _spot(small.size, number) for number, code in enumerate(self.probabilities)},
         )

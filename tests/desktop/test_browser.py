@@ -163,6 +163,37 @@ def test_what_is_no_picture_is_one_sentence_and_the_next_one_is_answered(
     wait_until_empty(page, uploads)
 
 
+def test_what_is_known_of_the_patient_is_answered_with_once(
+    page: Page, lesion: Path, tiny_pictures: list[Path]
+) -> None:
+    age, sex, site = map(page.get_by_label, ("Age in years", "Sex", "Body site"))
+    expect(age).to_have_value("")
+    expect(site).to_have_value("Not recorded")
+    age.fill("200")
+    sex.click()
+    page.get_by_role("option", name="Female").click()
+    hand(page, lesion)
+    expect(page.get_by_role("alert")).to_contain_text("The age is 200; it must be from 0 to 120 years")
+    expect(age).to_have_value("200")
+    expect(sex).to_have_value("Female")
+    age.fill("54")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(site).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(site).to_have_value("Back")
+    hand(page, lesion)
+    expect(page.get_by_text("Answered with: 54 years, female, back")).to_be_visible()
+    hand(page, tiny_pictures[0])
+    expect(page.get_by_text("From the photograph alone")).to_be_visible()
+    page.get_by_role("button", name="New picture").click()
+    expect(age).to_have_value("")
+    expect(sex).to_have_value("Not recorded")
+    expect(site).to_have_value("Not recorded")
+
+
 def test_a_picture_is_pasted_anywhere(page: Page, tiny_pictures: list[Path]) -> None:
     page.evaluate(
         """bytes => {

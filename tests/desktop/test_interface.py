@@ -47,7 +47,7 @@ def test_any_other_fault_leaves_the_page_usable_and_is_logged(
     lesion: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(FakePredictor):
-        def explain_all(self, image: Path, *, max_side: int | None = None) -> Any:
+        def explain_all(self, image: Path, **_: Any) -> Any:
             raise RuntimeError("out of memory")
 
     with caplog.at_level(logging.ERROR):

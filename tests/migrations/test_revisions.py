@@ -29,6 +29,24 @@ def tables() -> set[str]:
     return set(sa.inspect(db.engine).get_table_names()) - {"alembic_version"}
 
 
+def schema() -> dict[str, object]:
+    """Everything that the database says of its tables."""
+    inspector = sa.inspect(db.engine)
+    return {
+        table: {
+            "columns": [
+                (column["name"], str(column["type"]), column["nullable"], column["default"])
+                for column in inspector.get_columns(table)
+            ],
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": inspector.get_foreign_keys(table),
+            "unique": inspector.get_unique_constraints(table),
+            "indexes": sorted(inspector.get_indexes(table), key=lambda index: str(index["name"])),
+        }
+        for table in sorted(tables())
+    }
+
+
 def insert_a_user_and_an_answer() -> None:
     db.session.execute(
         sa.text(
@@ -48,7 +66,7 @@ def insert_a_user_and_an_answer() -> None:
 
 
 def test_the_revisions_are_one_line_of_slugged_names() -> None:
-    assert revisions() == ["0001_users", "0002_predictions"]
+    assert revisions() == ["0001_users", "0002_predictions", "0003_patient_context"]
 
 
 def test_up_and_down_one_by_one_and_up_again(app: Flask) -> None:
@@ -71,6 +89,40 @@ def test_a_revision_that_goes_down_leaves_the_rows_below_it(app: Flask) -> None:
     db.session.rollback()
     upgrade_database(app)
     assert db.session.scalar(sa.text("SELECT count(*) FROM predictions")) == 0
+
+
+def test_each_revision_goes_down_to_the_schema_that_was_there_before_it(app: Flask) -> None:
+    config = migrate.get_config()
+    before = []
+    for revision in revisions():
+        before.append(schema())
+        alembic.command.upgrade(config, revision)
+    for expected in reversed(before):
+        alembic.command.downgrade(config, "-1")
+        assert schema() == expected
+
+
+def test_answers_from_before_the_patient_was_asked_for_stay_and_know_nothing_of_one(app: Flask) -> None:
+    config = migrate.get_config()
+    alembic.command.upgrade(config, "0002_predictions")
+    insert_a_user_and_an_answer()
+    made = db.session.execute(sa.text("SELECT * FROM predictions")).mappings().one()
+    db.session.rollback()
+    alembic.command.upgrade(config, "0003_patient_context")
+    row = db.session.execute(sa.text("SELECT * FROM predictions")).mappings().one()
+    assert {name: row[name] for name in ("age", "sex", "site", "context")} == {
+        "age": None,
+        "sex": "",
+        "site": "",
+        "context": "",
+    }
+    assert {name: row[name] for name in made} == made
+    db.session.execute(
+        sa.text("UPDATE predictions SET age = 54, sex = 'female', site = 'back', context = 'age'")
+    )
+    db.session.commit()
+    alembic.command.downgrade(config, "0002_predictions")
+    assert db.session.execute(sa.text("SELECT * FROM predictions")).mappings().one() == made
 
 
 def test_the_models_are_the_migrated_schema(app: Flask) -> None:

@@ -20,7 +20,7 @@ from derm_core.models import build_model
 from derm_core.serving.bundle import save_bundle
 from derm_core.serving.description import BundleDescription, OperatingPoint
 from derm_core.serving.prediction import Prediction
-from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset
+from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset, sex_model
 
 SCRIPT = Path(evaluate.__file__)
 
@@ -88,8 +88,58 @@ def test_the_json_has_every_documented_key_and_no_nan(
         pytest.fail(f"{name} is not JSON")
 
     figures = json.loads(printed, parse_constant=refuse)
-    assert set(figures) == {*KEYS, "scope", "left_out", "advice", "model", "data", "command"}
+    added = {"context", "photograph_alone", "scope", "left_out", "advice", "model", "data", "command"}
+    assert set(figures) == {*KEYS, *added}
     assert figures["command"] == "scripts/evaluate.py --model bundled --data data --split test --bootstrap 20"
+
+
+def test_people_read_what_the_photographs_alone_give_beside_the_rest(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    asked.predictor = FakePredictor(context=sex_model(7))
+    run(monkeypatch, "--model", "m", "--data", tmp_path / "data", "--json", tmp_path / "out.json")
+    shown = capsys.readouterr().out
+    figures = json.loads((tmp_path / "out.json").read_text())
+    alone = figures["photograph_alone"]
+    (low, high), (low_alone, high_alone) = figures["ci95"]["brier"], alone["ci95"]["brier"]
+    (line,) = [line for line in shown.splitlines() if line.startswith("Brier score")]
+    assert line.split()[2:] == [
+        f"{figures['brier']:.3f}",
+        f"{low:.3f}-{high:.3f}",
+        f"{alone['brier']:.3f}",
+        f"{low_alone:.3f}-{high_alone:.3f}",
+    ]
+    assert figures["brier"] != alone["brier"]
+    assert "Of 56 photographs the answers use age, sex or body site" in shown
+    assert "referred from a probability of 0.350 on" in shown
+
+
+def test_the_photographs_alone_are_measured_where_that_is_asked_for(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make_dataset(tmp_path / "data")
+    asked.predictor = FakePredictor(context=sex_model(7))
+    common = ["--model", "m", "--data", tmp_path / "data"]
+    run(monkeypatch, *common, "--json", tmp_path / "both.json")
+    asked.predictor.told.clear()
+    capsys.readouterr()
+    run(monkeypatch, *common, "--photograph-alone", "--json", tmp_path / "alone.json")
+    shown = capsys.readouterr().out
+    assert set(asked.predictor.told) == {None}
+    assert "photo alone" not in shown
+    assert "referred from a probability of 0.250 on" in shown
+    both, alone = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("both", "alone"))
+    command = alone.pop("command")
+    assert alone == both["photograph_alone"]
+    assert command == f"{both['command']} --photograph-alone"
+    assert (alone["context"], alone["photograph_alone"]) == (0, None)
 
 
 def test_the_same_command_gives_the_same_file(
@@ -185,7 +235,15 @@ def test_wrong_arguments_are_status_2_and_help_is_0() -> None:
     assert run_process("--model", "m", "--data", "d", "--batch-size", "0").returncode == 2
     shown = run_process("--help")
     assert shown.returncode == 0
-    for option in ("--model", "--data", "--split", "--json", "--batch-size", "--device"):
+    for option in (
+        "--model",
+        "--data",
+        "--split",
+        "--json",
+        "--batch-size",
+        "--device",
+        "--photograph-alone",
+    ):
         assert option in shown.stdout
 
 

@@ -62,13 +62,15 @@ class Person:
         name: str = "IMG_0001.jpg",
         field: str = "picture",
         note: str = "",
+        **patient: str,
     ) -> TestResponse:
         stream = io.BytesIO(picture() if content is None else content)
-        return self.post("/new", {field: (stream, name), "note": note}, content_type="multipart/form-data")
+        sent = {field: (stream, name), "note": note, **patient}
+        return self.post("/new", sent, content_type="multipart/form-data")
 
-    def answered(self, content: bytes | None = None, *, note: str = "") -> str:
-        """Uploads a picture and returns the key of its answer."""
-        response = self.upload(content, note=note)
+    def answered(self, content: bytes | None = None, **fields: str) -> str:
+        """Uploads a picture, with a note and what is known of the patient, and returns the key of its answer."""
+        response = self.upload(content, **fields)
         assert response.status_code == 303, response.text
         return response.location.rpartition("/")[2]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from derm_core import DIAGNOSES, Explanations, Prediction, QualityFlag, load_image
+from derm_core import DIAGNOSES, Explanations, PatientContext, Prediction, QualityFlag, load_image
 
 REFER = {"akiec": 0.02, "bcc": 0.03, "bkl": 0.1, "df": 0.004, "mel": 0.62, "nv": 0.223, "vasc": 0.003}
 ROUTINE = {"akiec": 0.01, "bcc": 0.01, "bkl": 0.06, "df": 0.002, "mel": 0.013, "nv": 0.9, "vasc": 0.005}
@@ -34,19 +34,36 @@ class MeasuredPoint:
 
 @dataclass
 class FakePredictor:
-    """Gives the probabilities it was told, whatever the picture; each class has a round spot for its heatmap."""
+    """Gives the probabilities it was told, whatever the picture; each class has a round spot for its heatmap.
+
+    Where something that it uses is known, its answers follow an operating point of their own.
+    """
 
     probabilities: dict[str, float] = field(default_factory=lambda: dict(REFER))
     quality: tuple[QualityFlag, ...] = ()
     point: MeasuredPoint = field(default_factory=MeasuredPoint)
+    uses: tuple[str, ...] = ("age", "sex", "site")
+    context_point: MeasuredPoint = field(
+        default_factory=lambda: MeasuredPoint(threshold=0.21, sensitivity=0.961)
+    )
     seen: list[bytes] = field(default_factory=list)
+    contexts: list[PatientContext | None] = field(default_factory=list)
 
     @property
     def description(self) -> Any:
-        return SimpleNamespace(operating_point=self.point)
+        return SimpleNamespace(
+            operating_point=self.point,
+            context=object() if self.uses else None,
+            context_operating_point=self.context_point if self.uses else self.point,
+        )
 
-    def explain_all(self, image: bytes, *, max_side: int | None = None) -> Explanations:
+    def explain_all(
+        self, image: bytes, *, context: PatientContext | None = None, max_side: int | None = None
+    ) -> Explanations:
         self.seen.append(image)
+        self.contexts.append(context)
+        known = tuple(name for name in context.known if name in self.uses) if context else ()
+        point = self.context_point if known else self.point
         width, height = load_image(image).size
         scale = min(1.0, (max_side or max(width, height)) / max(width, height))
         size = max(1, round(height * scale)), max(1, round(width * scale))
@@ -57,17 +74,14 @@ class FakePredictor:
                 probabilities=dict(self.probabilities),
                 top=max(self.probabilities, key=self.probabilities.__getitem__),
                 malignant_probability=malignant,
-                operating_point=self.point.threshold,
-                advice="unsure"
-                if self.quality
-                else "refer"
-                if malignant >= self.point.threshold
-                else "routine",
+                operating_point=point.threshold,
+                advice="unsure" if self.quality else "refer" if malignant >= point.threshold else "routine",
                 quality=self.quality,
                 model_name="fake-network",
                 model_version="3",
                 model_sha256="9f3c71e2" * 8,
                 seconds=0.081,
+                context=known,
             ),
             heatmaps,
         )

@@ -41,6 +41,13 @@ class Route:
 
 
 VALUES = {"code": "mel", "filename": "icons.svg"}
+PRIVATE = {"note": "private", "age": "97.125", "sex": "female", "site": "genital"}
+"""What only its owner may read of an answer."""
+
+
+def tells_of_private(page: str) -> bool:
+    """Says whether a page shows any of it."""
+    return any(word in page for word in ("private", "97.125", "genital"))
 
 
 def routes(app: Flask) -> list[Route]:
@@ -65,29 +72,31 @@ def test_what_is_public_is_what_the_list_says(app: Flask, visitor: Person) -> No
 def test_a_visitor_is_led_to_the_door_from_every_other_route(
     app: Flask, visitor: Person, mira: Person, kept: Kept
 ) -> None:
-    values = VALUES | {"key": mira.answered(note="private")}
+    values = VALUES | {"key": mira.answered(**PRIVATE)}
     closed = [route for route in routes(app) if route.endpoint not in PUBLIC]
     assert len(closed) >= 14
     for route in closed:
         response = route.ask(visitor, values)
         assert response.status_code == 302, route
         assert response.location.startswith("/login"), route
-        assert "private" not in response.text
+        assert not tells_of_private(response.text)
     assert kept.rows() == 1
 
 
 def test_a_stranger_finds_nothing_at_any_address_of_another_user(
     app: Flask, mira: Person, stranger: Person, kept: Kept
 ) -> None:
-    values = VALUES | {"key": mira.answered(note="private")}
+    values = VALUES | {"key": mira.answered(**PRIVATE)}
+    assert tells_of_private(mira.get(f"/answers/{values['key']}").text)
     owned = [route for route in routes(app) if "key" in route.arguments]
     assert len(owned) >= 7
     for route in owned:
         response = route.ask(stranger, values)
         assert response.status_code == 404, route
-        assert "private" not in response.text
+        assert not tells_of_private(response.text)
     assert kept.rows() == 1
-    assert kept.row(values["key"]).note == "private"
+    row = kept.row(values["key"])
+    assert (row.note, row.age, row.site) == ("private", 97.125, "genital")
 
 
 def test_what_is_not_there_looks_like_what_belongs_to_somebody_else(
@@ -110,13 +119,14 @@ def test_the_owner_finds_every_address(app: Flask, mira: Person) -> None:
 
 
 def test_no_page_of_one_user_names_another(app: Flask, mira: Person, stranger: Person) -> None:
-    theirs = mira.answered(note="private note")
+    theirs = mira.answered(**PRIVATE | {"note": "private note"})
     own = stranger.answered()
     for route in routes(app):
         if route.method == "GET":
             page = route.ask(stranger, VALUES | {"key": own}).data
             assert not any(
-                word.encode() in page for word in ("private note", theirs, mira.email, mira.name)
+                word.encode() in page
+                for word in ("private note", "97.125", "female, genital", theirs, mira.email, mira.name)
             ), route
 
 

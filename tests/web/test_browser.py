@@ -60,6 +60,7 @@ def test_from_registration_to_deletion_with_the_model_that_ships(
     watch = Watch(context)
     with served(app) as address:
         page = context.new_page()
+        page.set_default_timeout(120_000)  # The first answer waits for the model to be loaded.
         register(page, address)
 
         page.get_by_role("button", name="Try a sample picture").click()
@@ -132,8 +133,12 @@ def test_without_scripts_the_main_job_is_done_by_forms_and_links(
         page = context.new_page()
         register(page, address)
         page.locator("#picture").set_input_files(save(tmp_path, picture()))
+        page.get_by_label("Age in years").fill("54")
+        page.get_by_label("Sex").select_option("Female")
+        page.get_by_label("Body site").select_option("Lower extremity")
         page.get_by_role("button", name="Get the answer").click()
         page.wait_for_url("**/answers/*")
+        expect(page.get_by_text("Answered with: 54 years, female, lower extremity")).to_be_visible()
         expect(page.locator("#photo .map")).to_have_attribute("data-code", "mel")
         page.get_by_role("link", name="Melanocytic naevus").click()
         expect(page.locator("#photo .map")).to_have_attribute("data-code", "nv")
@@ -184,6 +189,39 @@ def test_an_upload_that_the_server_refuses_shows_its_page_and_not_a_broken_conne
     context.close()
 
 
+def test_the_patient_is_described_by_keyboard_and_a_wrong_age_never_leaves_the_browser(
+    context: BrowserContext, app: Flask, tmp_path: Path, predictor: FakePredictor
+) -> None:
+    with served(app) as address:
+        page = context.new_page()
+        register(page, address)
+        group = page.get_by_role("group", name="About the patient (optional)")
+        expect(group).to_have_accessible_description("Age, sex and body site improve the answer.")
+        page.locator("#picture").set_input_files(save(tmp_path, picture()))
+        send = page.get_by_role("button", name="Get the answer")
+        expect(send).to_be_focused()
+        for _ in range(4):
+            page.keyboard.press("Shift+Tab")
+        expect(group.get_by_label("Age in years")).to_be_focused()
+        page.keyboard.type("200")
+        send.click()
+        expect(group.get_by_label("Age in years")).to_be_focused()
+        assert page.evaluate("document.getElementById('age').validity.rangeOverflow")
+        assert page.url.endswith("/new")
+        assert predictor.seen == []
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Fem")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Back")
+        for _ in range(2):
+            page.keyboard.press("Tab")
+        expect(send).to_be_focused()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/answers/*")
+        expect(page.get_by_text("Answered with: 20 years, female, back")).to_be_visible()
+
+
 def test_light_or_dark_is_kept_and_the_system_is_followed(context: BrowserContext, app: Flask) -> None:
     with served(app) as address:
         page = context.new_page()
@@ -203,7 +241,11 @@ def test_light_or_dark_is_kept_and_the_system_is_followed(context: BrowserContex
 def test_no_page_is_wider_than_a_small_phone_and_times_are_the_readers_own(
     context: BrowserContext, app: Flask, mira: Person, predictor: FakePredictor
 ) -> None:
-    keys = [mira.answered(note="Averylongwordwithoutanyspace" * 8), mira.answered(picture(90, 400))]
+    patient = {"age": "0.333333", "sex": "female", "site": "upper extremity"}
+    keys = [
+        mira.answered(note="Averylongwordwithoutanyspace" * 8, **patient),
+        mira.answered(picture(90, 400)),
+    ]
     predictor.quality = (DARK,)
     keys.append(mira.answered())
     paths = ["/new", "/history", "/account", "/account/delete", "/about", "/nothing"]

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 import derm_core
-from derm_core import BundleError
+from derm_core import BundleError, PatientContext
 from tests.web.conftest import Kept, Person
 from tests.web.fakes import FakePredictor, picture
 from web.inference import Inference
@@ -42,7 +42,7 @@ def test_the_model_is_loaded_once_however_many_ask(monkeypatch: pytest.MonkeyPat
 
     def ask() -> None:
         arrived.wait(10)
-        inference.explain_all(picture(), max_side=100)
+        inference.explain_all(picture(), context=PatientContext(), max_side=100)
 
     monkeypatch.setitem(vars(derm_core), "load_predictor", load)
     inference = Inference(model="some-model")

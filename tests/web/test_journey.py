@@ -24,10 +24,11 @@ def site(request: pytest.FixtureRequest, make_app: Callable[..., Flask]) -> Iter
 def test_the_whole_journey(site: Flask) -> None:
     mira, kept = Person(site), Kept(site)
     assert mira.register().status_code == 302
-    keys = [mira.answered(note=f"Visit {number}\x00") for number in range(5)]
+    keys = [mira.answered(note=f"Visit {number}\x00", age="54", site="back") for number in range(5)]
     assert mira.upload(b"not a picture").status_code == 400
     assert [kept.row(key).note for key in keys] == [f"Visit {number}" for number in range(5)]
     assert kept.row(keys[0]).created_at.utcoffset() is not None
+    assert "Answered with: 54 years, back" in mira.get(f"/answers/{keys[0]}").text
 
     newest = mira.get("/history").text
     assert keys[4] in newest

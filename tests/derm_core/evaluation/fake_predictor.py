@@ -6,6 +6,7 @@ import io
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,39 +16,78 @@ from PIL import Image
 
 from derm_core.data.table import COLUMNS, Dataset, write_dataset
 from derm_core.diagnoses import DIAGNOSES, TASKS
+from derm_core.serving.context import SEXES, SITES, ContextModel, PatientContext
 from derm_core.serving.prediction import Prediction, QualityFlag
 
 HAM7 = TASKS["ham7"].classes
 
 
+def sex_model(classes: int, *, weight: float = 1.0) -> ContextModel:
+    """A context model in which sex alone says something: for women the first class is e times as likely."""
+    features = 2 + len(SEXES) + len(SITES)
+    favoured = [float(place == 2) for place in range(features)]
+    return ContextModel(
+        knots=(20.0, 80.0),
+        sexes=SEXES,
+        sites=SITES,
+        coefficients=(tuple(favoured), *[(0.0,) * features] * (classes - 1)),
+        intercepts=(0.0,) * classes,
+        log_prior=(float(np.log(1 / classes)),) * classes,
+        weight=weight,
+        temperature=1.0,
+    )
+
+
 @dataclass
 class FakePredictor:
-    """Answers from the file's name alone, the same for the same name; some pictures it finds too dark."""
+    """Answers from the file's name, the same for the same name; some pictures it finds too dark.
+
+    With a `context` model, what is known of the patient moves the answer, and `context_threshold` counts for it.
+    """
 
     task: str = "ham7"
     classes: tuple[str, ...] = HAM7
     threshold: float = 0.25
+    context: ContextModel | None = None
+    context_threshold: float = 0.35
     asked: list[Path] = field(default_factory=list)
+    told: list[PatientContext | None] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
     @property
     def description(self) -> SimpleNamespace:
         return SimpleNamespace(
-            task=self.task, classes=self.classes, default_operating_point="sensitivity-0.95"
+            task=self.task,
+            classes=self.classes,
+            context=self.context,
+            default_operating_point="sensitivity-0.95",
+            operating_point=SimpleNamespace(threshold=self.threshold),
+            context_operating_point=SimpleNamespace(threshold=self.context_threshold),
         )
 
-    def predict_many(self, images: Iterable[Path], *, batch_size: int = 32) -> Iterator[Prediction]:
+    def predict_many(
+        self,
+        images: Iterable[Path],
+        *,
+        contexts: Iterable[PatientContext | None] = (),
+        batch_size: int = 32,
+    ) -> Iterator[Prediction]:
         self.batch_sizes.append(batch_size)
-        for path in images:
+        for path, context in zip(images, chain(contexts, repeat(None)), strict=False):
             self.asked.append(path)
-            yield self._prediction(path)
+            self.told.append(context)
+            yield self._prediction(path, context)
 
-    def _prediction(self, path: Path) -> Prediction:
+    def _prediction(self, path: Path, context: PatientContext | None) -> Prediction:
         random = np.random.default_rng(zlib.crc32(path.name.encode()))
         weights = random.exponential(size=len(self.classes))
         for column, code in enumerate(self.classes):
             if path.name.startswith(f"{code}-"):
                 weights[column] += 2
+        known = self.context.uses(context) if self.context and context else ()
+        threshold = self.context_threshold if known else self.threshold
+        if self.context and context:
+            weights *= np.exp(self.context.weight * self.context.evidence(context))
         probabilities = weights / weights.sum()
         malignant = [DIAGNOSES[code].malignant for code in self.classes]
         risk = float(probabilities[malignant].sum())
@@ -56,13 +96,14 @@ class FakePredictor:
             probabilities=dict(zip(self.classes, probabilities.tolist(), strict=True)),
             top=self.classes[int(probabilities.argmax())],
             malignant_probability=risk,
-            operating_point=self.threshold,
-            advice="unsure" if dark else "refer" if risk >= self.threshold else "routine",
+            operating_point=threshold,
+            advice="unsure" if dark else "refer" if risk >= threshold else "routine",
             quality=(QualityFlag("too-dark", "The picture is almost black."),) if dark else (),
             model_name="fake",
             model_version="1.0.0",
             model_sha256="ab" * 32,
             seconds=0.01,
+            context=known,
         )
 
 

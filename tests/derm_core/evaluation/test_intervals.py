@@ -9,6 +9,7 @@ import pytest
 
 from derm_core.evaluation.intervals import (
     bootstrap_over_lesions,
+    paired_p_value,
     percentile_interval,
     proportion_interval,
     wilson_interval,
@@ -89,6 +90,26 @@ def test_a_share_of_all_or_nothing_is_not_certain() -> None:
     assert (low, high) == (pytest.approx(5 / (5 + 1.959964**2), abs=1e-6), 1.0)
     assert proportion_interval(np.zeros(100), 0.0, 5) == [0.0, pytest.approx(1 - low)]
     assert proportion_interval(np.array([math.nan]), math.nan, 5) is None
+
+
+def test_a_paired_p_value_by_hand() -> None:
+    # Of 99 sets, 4 lie on the other side of 0; the measured difference is the hundredth.
+    differences = np.array([0.1] * 95 + [-0.1] * 4)
+    assert paired_p_value(differences) == pytest.approx(2 * 5 / 100)
+    assert paired_p_value(-differences) == paired_p_value(differences)
+    assert paired_p_value(np.array([*differences, math.nan])) == paired_p_value(differences)
+
+
+def test_no_difference_on_any_set_is_no_evidence_of_one() -> None:
+    assert paired_p_value(np.zeros(1000)) == 1.0
+    assert paired_p_value(np.array([math.nan])) == 1.0
+
+
+def test_a_p_value_is_below_a_twentieth_where_the_interval_leaves_0_out() -> None:
+    normal = np.random.default_rng(0).normal(size=5000)
+    for shift in (1.8, 1.9, 2.05, 2.2):
+        low, _ = percentile_interval(normal + shift, shift) or (0, 0)
+        assert (paired_p_value(normal + shift) < 0.05) == (low > 0)
 
 
 def test_wilson_by_hand() -> None:

@@ -71,6 +71,14 @@ def test_ranking_is_undefined_where_a_label_does_not_occur() -> None:
         assert math.isnan(ranking(np.full(3, label), np.array([0.1, 0.2, 0.3]))(np.ones((1, 3)))[0, 0])
 
 
+def test_figures_without_areas_are_the_same_figures() -> None:
+    everything = class_statistics(TRUTH, PROBABILITIES)(WEIGHTS)
+    some = class_statistics(TRUTH, PROBABILITIES, ranked=False)(WEIGHTS)
+    assert set(everything) - set(some) == {"macro_auc", "auc", "average_precision"}
+    for name, values in some.items():
+        np.testing.assert_array_equal(values, everything[name])
+
+
 def test_class_figures_equal_scikit_learn() -> None:
     found = class_statistics(TRUTH, PROBABILITIES)(WEIGHTS)
     answers = PROBABILITIES.argmax(axis=1)

@@ -9,15 +9,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from derm_core.errors import BundleError
+from derm_core.models import build_model
 from derm_core.serving import bundle as bundle_module
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, find_bundle, load_bundle, save_bundle
+from derm_core.serving.description import read_description
 from derm_core.serving.quality import QualityLimits
 from derm_core.serving.registry import Registry
+from derm_core.training.config import parse_config
 
 State = dict[str, torch.Tensor]
 
@@ -67,10 +71,14 @@ def test_model_json_has_the_agreed_keys(folder: Path) -> None:
             "name",
             "version",
             "architecture",
+            "head_units",
+            "views",
             "task",
             "classes",
             "preprocessing",
             "temperature",
+            "context",
+            "context_operating_points",
         ),
         *(
             "operating_points",
@@ -82,10 +90,88 @@ def test_model_json_has_the_agreed_keys(folder: Path) -> None:
         ),
         *("weights_sha256", "licence", "origin", "training"),
     }
-    assert values["format_version"] == 1
+    assert values["format_version"] == 2
     assert values["operating_points"][0]["sensitivity_ci95"] == [0.9, 0.98]
     assert values["preprocessing"]["image_size"] == 64
     assert values["quality"] == QualityLimits().to_dict()
+
+
+def make_first_format(folder: Path) -> None:
+    """Rewrites a bundle's model.json as the first version of the format had it."""
+    path = folder / "model.json"
+    values = json.loads(path.read_text("utf-8"))
+    del values["preprocessing"]["samplewise"]
+    for key in ("head_units", "views", "context", "context_operating_points"):
+        del values[key]
+    path.write_text(json.dumps(values | {"format_version": 1}), "utf-8")
+
+
+def test_a_bundle_of_the_first_format_is_read_as_what_it_was(
+    folder: Path, description: BundleDescription
+) -> None:
+    before = load_bundle(folder).description
+    make_first_format(folder)
+    bundle = load_bundle(folder)
+    assert bundle.description == before
+    assert (bundle.description.head_units, bundle.description.views) == (0, 1)
+    assert (bundle.description.context, bundle.description.context_operating_points) == (None, ())
+    assert not bundle.description.preprocessing.samplewise
+    assert bundle.build_model()(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+    # Written again, it is of the format of today.
+    assert json.loads(bundle.description.to_json())["format_version"] == 2
+
+
+@pytest.mark.parametrize("preprocessing", ["the usual", None, {}, [1]])
+def test_a_bundle_of_the_first_format_is_checked_as_any_other(folder: Path, preprocessing: Any) -> None:
+    make_first_format(folder)
+    change(folder, preprocessing=preprocessing)
+    with pytest.raises(BundleError, match=r"In model\.json, preprocessing"):
+        load_bundle(folder)
+
+
+def test_the_model_that_ships_is_read_whatever_its_format() -> None:
+    folder = find_bundle("bundled")
+    values = json.loads((folder / "model.json").read_text("utf-8"))
+    found = read_description(folder)
+    assert found.weights_sha256 == values["weights_sha256"]
+    assert (found.head_units, found.views) == (values.get("head_units", 0), values.get("views", 1))
+
+
+def test_a_hidden_layer_travels_in_the_bundle(tmp_path: Path, description: BundleDescription) -> None:
+    torch.manual_seed(0)
+    network = build_model(description.architecture, 7, head_units=12).eval()
+    described = dataclasses.replace(description, head_units=12)
+    save_bundle(tmp_path / "hidden", model_state=network.state_dict(), description=described)
+    bundle = load_bundle(tmp_path / "hidden")
+    assert bundle.description.head_units == 12
+    picture = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(bundle.build_model()(picture), network(picture))
+    change(tmp_path / "hidden", head_units=11)
+    with pytest.raises(BundleError, match="do not fit mobilenet_v3_small with 7 classes"):
+        load_bundle(tmp_path / "hidden").build_model()
+
+
+@pytest.mark.parametrize("normalization", ["featurewise", "samplewise"])
+def test_the_normalisation_of_a_run_travels_in_the_bundle(
+    tmp_path: Path, description: BundleDescription, model_state: State, normalization: str
+) -> None:
+    data: dict[str, Any] = {"normalization": normalization}
+    if normalization == "featurewise":
+        data |= {"mean": [0.7, 0.55, 0.5], "std": [0.15, 0.2, 0.25]}
+    preprocessing = parse_config({"data": data}, "recipe").preprocessing
+    described = dataclasses.replace(description, preprocessing=preprocessing)
+    save_bundle(tmp_path / "bundle", model_state=model_state, description=described)
+    found = load_bundle(tmp_path / "bundle").description.preprocessing
+    assert found == preprocessing
+    assert found.samplewise is (normalization == "samplewise")
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), dtype=np.uint8)
+    values = torch.from_numpy(pixels).float() / 255
+    if normalization == "featurewise":
+        expected = (values - torch.tensor(data["mean"])) / torch.tensor(data["std"])
+    else:
+        expected = values - values.mean()
+    torch.testing.assert_close(found.tensor(pixels), expected.permute(0, 3, 1, 2))
 
 
 def test_the_built_network_is_frozen_and_answers_as_the_saved_one(folder: Path, model_state: State) -> None:
@@ -181,8 +267,8 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 
 
 def test_a_newer_format_asks_for_newer_software(folder: Path) -> None:
-    change(folder, format_version=2, anything="else")
-    with pytest.raises(BundleError, match=r"has the format 2; .* Update the software"):
+    change(folder, format_version=3, anything="else")
+    with pytest.raises(BundleError, match=r"has the format 3; .* Update the software"):
         load_bundle(folder)
 
 
@@ -212,6 +298,11 @@ WRONG = [
     ("version", None),
     ("architecture", "resnet5"),
     ("architecture", ["resnet50"]),
+    ("head_units", -1),
+    ("head_units", "many"),
+    ("views", 3),
+    ("views", True),
+    ("views", [2]),
     ("task", 7),
     ("classes", []),
     ("classes", ["nv"]),
@@ -258,6 +349,7 @@ def test_a_wrong_value_is_one_clear_sentence(folder: Path, key: str, value: Any)
         ("image_size", 64.5),
         ("working_side", None),
         ("max_aspect", "wide"),
+        ("samplewise", 1),
         ("mean", [1, 2]),
         ("std", [1, 1, 0]),
         ("std", ["a", 1, 1]),

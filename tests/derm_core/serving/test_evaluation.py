@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from derm_core.data.table import load_dataset
+from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import DatasetError
 from derm_core.evaluation.metrics import KEYS
+from derm_core.serving.context import PatientContext, contexts_of
 from derm_core.serving.evaluation import evaluate_predictor
-from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset
+from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset, sex_model
 
-ADDED = {"scope", "left_out", "advice", "model", "data"}
+ADDED = {"context", "photograph_alone", "scope", "left_out", "advice", "model", "data"}
 
 
 def test_every_photograph_of_the_split_is_asked_about_once_and_in_order(tmp_path: Path) -> None:
@@ -123,3 +125,90 @@ def test_a_dataset_read_again_gives_the_same_figures(tmp_path: Path) -> None:
     first = evaluate_predictor(FakePredictor(), made, bootstrap=20)
     second = evaluate_predictor(FakePredictor(), load_dataset(tmp_path / "data"), bootstrap=20)
     assert json.dumps(first) == json.dumps(second)
+
+
+def with_columns(dataset: Dataset, **columns: object) -> Dataset:
+    return dataclasses.replace(dataset, table=dataset.table.assign(**columns))
+
+
+def test_answers_use_what_the_dataset_knows_of_the_patients_in_its_order(tmp_path: Path) -> None:
+    dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor(context=sex_model(7))
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20)
+    part = dataset.subset("test")
+    paths = [part.image_path(index) for index in range(len(part))]
+    # First with the patients, then the photographs alone.
+    assert predictor.asked == paths * 2
+    assert predictor.told == [*contexts_of(part), *[None] * len(part)]
+    answers = list(FakePredictor(context=sex_model(7)).predict_many(paths, contexts=contexts_of(part)))
+    right = [answer.top == code for answer, code in zip(answers, part.table["diagnosis"], strict=True)]
+    malignant = part.table["diagnosis"].isin(["akiec", "bcc", "mel"]).to_numpy()
+    referred = np.array([answer.malignant_probability >= 0.35 for answer in answers])
+    assert figures["context"] == figures["n"] == 56
+    assert figures["accuracy"] == np.mean(right)
+    assert figures["operating_point"] == {"name": "sensitivity-0.95", "threshold": 0.35}
+    assert figures["sensitivity_at_operating_point"] == referred[malignant].mean()
+    assert figures["specificity_at_operating_point"] == (~referred)[~malignant].mean()
+    assert figures["advice"]["unsure"] == sum(answer.advice == "unsure" for answer in answers)
+    json.dumps(figures, allow_nan=False)
+
+
+def test_beside_them_stands_what_the_photographs_alone_give(tmp_path: Path) -> None:
+    dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor(context=sex_model(7))
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3)
+    alone = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3, use_context=False)
+    assert figures["photograph_alone"] == alone
+    assert alone == evaluate_predictor(FakePredictor(), dataset, bootstrap=20, seed=3)
+    assert (alone["context"], alone["photograph_alone"]) == (0, None)
+    assert alone["operating_point"]["threshold"] == 0.25
+    assert alone["macro_auc"] != figures["macro_auc"]
+
+
+def test_only_photographs_of_which_the_model_can_use_something_are_counted(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "data")
+    women = (dataset.table["sex"] == "female").to_numpy()
+    # Men are left with a site that the model was not fitted on, and one man with none.
+    told = with_columns(
+        dataset,
+        age=np.nan,
+        sex=np.where(women, "female", "unknown"),
+        site=np.where(women, "", ["", *["ear"] * (len(dataset) - 1)]),
+    )
+    model = dataclasses.replace(sex_model(7), sites=("back",), coefficients=((0.0, 0.0, 1.0, 0.0, 0.0),) * 7)
+    figures = evaluate_predictor(FakePredictor(context=model), told, bootstrap=20)
+    assert figures["context"] == (told.subset("test").table["sex"] == "female").sum()
+    assert 0 < figures["context"] < figures["n"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_where_nothing_of_the_patient_can_be_used_the_photographs_alone_are_measured_once(
+    tmp_path: Path, known: bool
+) -> None:
+    dataset = make_dataset(tmp_path / "data")
+    if known:
+        predictor = FakePredictor()
+    else:
+        dataset = with_columns(dataset, age=np.nan, sex="", site="")
+        predictor = FakePredictor(context=sex_model(7))
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20)
+    assert (figures["context"], figures["photograph_alone"]) == (0, None)
+    assert figures["operating_point"]["threshold"] == 0.25
+    assert len(predictor.asked) == figures["n"]
+    assert set(predictor.told) == {None}
+
+
+def test_the_risk_alone_is_measured_with_the_patients_too(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "data", ("benign", "malignant"), of_each=36)
+    figures = evaluate_predictor(FakePredictor(context=sex_model(7)), dataset, bootstrap=20)
+    assert figures["scope"] == figures["photograph_alone"]["scope"] == "malignancy only"
+    assert figures["context"] == 48
+    assert figures["operating_point"]["threshold"] == 0.35
+
+
+def test_photographs_left_out_take_their_patients_with_them(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "data")
+    first = dataset.table["diagnosis"] == "akiec"
+    told = with_columns(dataset, sex=np.where(first, "male", "female"), age=np.nan, site="")
+    predictor = FakePredictor(task="nv-bkl-mel", classes=("bkl", "mel", "nv"), context=sex_model(3))
+    figures = evaluate_predictor(predictor, told, bootstrap=20)
+    assert figures["n"] == figures["context"] == 24
+    assert predictor.told[:24] == [PatientContext(sex="female")] * 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.serving.evaluation import evaluate_predictor
 from derm_core.serving.markdown import bullets, cell, interval, number, table, with_interval
 from derm_core.serving.model_card import write_model_card
-from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset
+from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset, sex_model
 
 COMMAND = "scripts/evaluate.py --model bundled --data ham10000 --split test"
 
@@ -61,6 +62,19 @@ def description(tmp_path_factory: pytest.TempPathFactory) -> dict:
             "commit": "abc",
         },
         "weights_sha256": "cd" * 32,
+    }
+
+
+@pytest.fixture(scope="module")
+def with_context(description: dict, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The same model where it has learnt to use age, sex and body site."""
+    dataset = make_dataset(tmp_path_factory.mktemp("context") / "ham10000", of_each=60)
+    predictor = FakePredictor(context=sex_model(7))
+    moved = [point | {"threshold": 0.2345, "sensitivity": 0.961} for point in description["operating_points"]]
+    return description | {
+        "context": json.loads(json.dumps(dataclasses.asdict(sex_model(7)))),
+        "context_operating_points": moved,
+        "metrics": evaluate_predictor(predictor, dataset, bootstrap=50) | {"command": COMMAND},
     }
 
 
@@ -134,12 +148,14 @@ def test_limits_of_ham10000_are_not_said_of_other_data(description: dict) -> Non
     assert "- Only hands were photographed." in card
 
 
-def test_every_figure_changes_with_the_description(description: dict) -> None:
+@pytest.mark.parametrize("kind", ["description", "with_context"])
+def test_every_figure_changes_with_the_description(kind: str, request: pytest.FixtureRequest) -> None:
     """No number is typed in: where every measured one is raised, no cell with a number stays as it was."""
-    changed = copy.deepcopy(description)
-    changed["metrics"] = raised(changed["metrics"])
-    changed["operating_points"] = raised(changed["operating_points"])
-    before, after = (cells(write_model_card(given)) for given in (description, changed))
+    given = request.getfixturevalue(kind)
+    changed = copy.deepcopy(given)
+    for key in ("metrics", "operating_points", "context_operating_points"):
+        changed[key] = raised(changed.get(key, []))
+    before, after = (cells(write_model_card(values)) for values in (given, changed))
     numbers = [(old, new) for old, new in zip(before, after, strict=True) if re.match(r"\d", old)]
     assert len(numbers) > 150
     assert [old for old, new in numbers if old == new] == []
@@ -212,11 +228,59 @@ def test_it_is_the_same_after_a_round_through_json(description: dict) -> None:
     assert write_model_card(json.loads(json.dumps(description))) == write_model_card(description)
 
 
-def test_tables_are_whole(description: dict) -> None:
-    blocks = re.findall(r"(?:^\|.*\|$\n?)+", write_model_card(description), flags=re.MULTILINE)
-    assert len(blocks) == 9
+@pytest.mark.parametrize(("kind", "tables"), [("description", 9), ("with_context", 10)])
+def test_tables_are_whole(kind: str, tables: int, request: pytest.FixtureRequest) -> None:
+    card = write_model_card(request.getfixturevalue(kind))
+    blocks = re.findall(r"(?:^\|.*\|$\n?)+", card, flags=re.MULTILINE)
+    assert len(blocks) == tables
     for block in blocks:
         assert len({line.count("|") for line in block.strip().splitlines()}) == 1
+
+
+def test_with_the_patient_and_the_photograph_alone_stand_side_by_side(with_context: dict) -> None:
+    card, metrics = write_model_card(with_context), with_context["metrics"]
+    alone = metrics["photograph_alone"]
+    assert "For 280 of the photographs the patient's age, sex or the body site is known" in card
+    assert card.count("| Figure | Value | 95% interval | Photograph alone | What it says |") == 2
+    for title, key in (
+        ("AUC for malignancy", "malignant_auc"),
+        ("Accuracy", "accuracy"),
+        ("Brier score", "brier"),
+    ):
+        (low, high), (low_alone, high_alone) = metrics["ci95"][key], alone["ci95"][key]
+        assert (
+            f"| {title} | {metrics[key]:.3f} | {low:.3f} to {high:.3f} "
+            f"| {alone[key]:.3f} ({low_alone:.3f} to {high_alone:.3f}) |"
+        ) in card
+        assert metrics[key] != alone[key]
+
+
+def test_each_way_to_answer_has_its_threshold(with_context: dict) -> None:
+    card = write_model_card(with_context)
+    assert (
+        "at least 0.123 (operating point `sensitivity-0.95`), or 0.234 where the answer uses age, sex or body site."
+    ) in card
+    alone, moved = card.split("And where the answers use age, sex or body site:")
+    assert "| `sensitivity-0.95` | 0.123 | 0.953 (0.921 to 0.981) |" in alone
+    assert "| `sensitivity-0.95` | 0.234 | 0.961 (0.921 to 0.981) |" in moved
+
+
+def test_a_model_that_knows_of_patients_says_what_that_may_do(description: dict, with_context: dict) -> None:
+    card = write_model_card(with_context)
+    assert "of the patient no more than age, sex and body site" in card
+    assert "leave them out, and the photograph alone is asked" in card
+    without = write_model_card(description)
+    assert "one photograph: not the patient, not the history" in without
+    for text in ("Photograph alone", "age, sex", "body site:", "it may mislead"):
+        assert text not in without
+
+
+def test_a_model_of_patients_that_was_measured_on_data_without_them_has_one_column(
+    description: dict, with_context: dict
+) -> None:
+    card = write_model_card(with_context | {"metrics": description["metrics"]})
+    assert "Photograph alone" not in card
+    assert "or 0.234 where the answer uses age, sex or body site" in card
 
 
 def test_markdown_by_hand() -> None:

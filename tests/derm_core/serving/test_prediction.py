@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ PREDICTION = Prediction(
     model_version="1",
     model_sha256="ab",
     seconds=0.25,
+    context=("age", "site"),
 )
 
 
@@ -31,6 +33,7 @@ def test_a_prediction_survives_the_trip_through_json() -> None:
     assert back == PREDICTION
     assert list(back.probabilities) == ["nv", "mel"]
     assert back.quality[0].reason == "Take it again."
+    assert PREDICTION.to_dict()["context"] == ["age", "site"]
 
 
 def test_what_is_handed_out_is_a_copy() -> None:
@@ -44,6 +47,20 @@ def test_a_stored_prediction_of_another_shape_is_refused(change: dict[str, objec
         Prediction.from_dict(PREDICTION.to_dict() | change)
     with pytest.raises(DermError, match="A stored prediction has the keys none"):
         Prediction.from_dict({})
+
+
+def test_a_prediction_stored_before_patients_were_asked_about_used_the_photograph_alone() -> None:
+    stored = PREDICTION.to_dict()
+    del stored["context"]
+    assert Prediction.from_dict(stored) == dataclasses.replace(PREDICTION, context=())
+
+
+@pytest.mark.parametrize("key", [key for key in PREDICTION.to_dict() if key != "context"])
+def test_any_other_key_may_not_be_missing(key: str) -> None:
+    stored = PREDICTION.to_dict()
+    del stored[key]
+    with pytest.raises(DermError, match=rf"has the keys .*; wanted: .*\b{key}\b"):
+        Prediction.from_dict(stored)
 
 
 def test_heatmaps_of_all_classes_are_a_mapping_in_class_order() -> None:

@@ -7,6 +7,7 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -374,7 +375,7 @@ def test_pictures_go_through_the_network_together_where_that_pays(
     together._body = torch.nn.Sequential(body)
     together._body.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     sources = [*pictures, b"text", *pictures]
-    batched = list(together._answers(iter(sources), 4, raise_errors=False))
+    batched = list(together._answers(iter(sources), repeat(None), 4, raise_errors=False))
     assert sizes == [4, 3, 4, 1]
     for source, answer in zip(sources, batched, strict=True):
         if isinstance(answer, Prediction):
