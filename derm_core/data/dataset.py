@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,6 +15,28 @@ from derm_core.data.augmentation import Augmentation
 from derm_core.data.transforms import draw_seed
 
 
+class Pixels(Protocol):
+    """Pictures by index, each uint8 (S, S, 3): an array (N, S, S, 3), or what stands for one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+
+class JoinedPixels:
+    """The pixels of two datasets one behind the other, left where they are."""
+
+    def __init__(self, first: Pixels, second: Pixels) -> None:
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        beyond = index - len(self._first)
+        return self._first[index] if beyond < 0 else self._second[beyond]
+
+
 class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
     """Pictures as uint8 (3, S, S) with their class index.
 
@@ -22,9 +45,7 @@ class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
     seen. The key of a picture is its index, plus the length of the set for each time that it was drawn before.
     """
 
-    def __init__(
-        self, pixels: np.ndarray, labels: np.ndarray, augmentation: Augmentation, *, seed: int
-    ) -> None:
+    def __init__(self, pixels: Pixels, labels: np.ndarray, augmentation: Augmentation, *, seed: int) -> None:
         self.labels = labels
         self.epoch = 0
         self._pixels = pixels

@@ -239,6 +239,10 @@ def _check_together(config: RunConfig) -> None:
             f"training.unfreeze_epochs is {training.unfreeze_epochs:g} and model.frozen is -1; name the "
             "blocks that stay frozen at the end, such as 0."
         )
+    if data.extra and (config.trains_features or training.loss != "cross_entropy"):
+        raise ConfigError(
+            f"data.extra is {data.extra!r}; a second dataset needs a body that learns and training.loss=cross_entropy."
+        )
     if config.trains_features and training.distillation.teacher:
         raise ConfigError(
             "training.distillation.teacher needs a body that learns: set model.frozen to 0 or more blocks."

@@ -7,14 +7,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from derm_core.data.dataset import ResumableBatches
+from derm_core.data.dataset import JoinedPixels, Pixels, ResumableBatches
 from derm_core.data.sampling import draw_shares
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_task
 from derm_core.models import body_blocks, freeze_blocks
 from derm_core.training.checkpoint import save_best, save_last
+from derm_core.training.extra_pictures import open_extra, side_members
 from derm_core.training.features import FeatureSource
 from derm_core.training.hardware import choose_hardware
 from derm_core.training.losses import build_loss
@@ -74,19 +76,26 @@ def fit(
         select_pictures(dataset, config, split)
         for split in (config.data.train_split, config.data.valid_split)
     )
-    checkpoint = find_checkpoint(out, config, dataset, resume=resume)
+    extra = open_extra(config, dataset)
+    beside = None if extra is None else extra.dataset
+    checkpoint = find_checkpoint(out, config, dataset, resume=resume, extra=beside)
     hardware = choose_hardware(config.training)
     prepare = None if observer is None else observer.prepare
     pixels = open_split_pixels(train, config, prepare), open_split_pixels(valid, config, prepare)
     if config.data.normalization == "featurewise" and not config.data.mean:
         mean, std = channel_statistics(pixels[0])
         config = replace(config, data=replace(config.data, mean=mean, std=std))
-    train_labels, valid_labels = train.labels(task), valid.labels(task)
+    class_labels, valid_labels = train.labels(task), valid.labels(task)
+    train_pixels: Pixels = pixels[0]
+    train_labels = class_labels
+    if extra is not None:
+        train_pixels = JoinedPixels(train_pixels, open_split_pixels(extra.dataset, config, prepare))
+        train_labels = np.concatenate([class_labels, extra.labels])
     # Building the teacher draws numbers; after the seed, a run that is continued would draw them again.
     teacher = open_teacher(config, hardware)
     torch.manual_seed(config.training.seed)
     batches = ResumableBatches(
-        len(train),
+        len(train_labels),
         config.training.batch_size,
         seed=config.training.seed,
         shares=draw_shares(train_labels, config.training.sampler),
@@ -94,12 +103,14 @@ def fit(
     run = build_state(
         config, len(task.classes), len(batches), hardware, weights_dir=weights_dir, checkpoint=checkpoint
     )
-    source: Source = PictureSource(config, pixels, train_labels, hardware)
+    source: Source = PictureSource(config, (train_pixels, pixels[1]), train_labels, hardware)
     if config.trains_features:
         source = FeatureSource(config, run.model, (train, valid), pixels, train_labels, hardware, prepare)
-    begin_run(out, config, dataset)
+    begin_run(out, config, dataset, extra=beside)
     log = RunLog(out, after_step=run.step)
-    loss_function = build_loss(train_labels, len(task.classes), config.training).to(hardware.device)
+    loss_function = build_loss(
+        class_labels, len(task.classes), config.training, sides=side_members(task) if extra else None
+    ).to(hardware.device)
     step = Step(config, loss_function, hardware, teacher)
     while not _is_finished(run, config):
         if observer is not None:

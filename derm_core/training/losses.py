@@ -28,9 +28,16 @@ def class_weights(labels: np.ndarray, num_classes: int, mode: str) -> Tensor | N
     return torch.tensor(weights * counts.sum() / (weights * counts).sum(), dtype=torch.float32)
 
 
-def build_loss(labels: np.ndarray, num_classes: int, config: TrainingConfig) -> nn.Module:
-    """Returns the loss over logits float32 (N, C), and class indices int64 (N,) or shares float32 (N, C)."""
+def build_loss(
+    labels: np.ndarray, num_classes: int, config: TrainingConfig, *, sides: np.ndarray | None = None
+) -> nn.Module:
+    """Returns the loss over logits float32 (N, C), and class indices int64 (N,) or shares float32 (N, C).
+
+    With `sides`, bool (2, C), labels go on behind the classes with benign and malignant, and so do shares.
+    """
     weights = class_weights(labels, num_classes, config.class_weights)
+    if sides is not None:
+        return SidesLoss(sides, weights, label_smoothing=config.label_smoothing)
     if config.loss == "focal":
         return FocalLoss(weights, gamma=config.focal_gamma, label_smoothing=config.label_smoothing)
     return nn.CrossEntropyLoss(weight=weights, label_smoothing=config.label_smoothing)
@@ -61,6 +68,38 @@ class FocalLoss(nn.Module):
         if self.weights is not None:
             losses = losses * self.weights
         return losses.sum(dim=1).mean()
+
+
+class SidesLoss(nn.Module):
+    """Cross-entropy where some labels are a class and some only a side: benign or malignant.
+
+    A side's probability is the sum of those of its classes, so that a picture known as malignant may be any malignant
+    class. Labels and shares have C + 2 columns: the classes, benign, malignant. Class weights and label smoothing are
+    those of the classes; a side weighs 1. The mean over the pictures.
+    """
+
+    weights: Tensor
+    members: Tensor
+
+    def __init__(self, members: np.ndarray, weights: Tensor | None, *, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        sides, classes = members.shape
+        known = torch.ones(classes) if weights is None else weights
+        self.register_buffer("weights", torch.cat([known, torch.ones(sides)]))
+        self.register_buffer("members", torch.from_numpy(members))
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        classes = logits.shape[1]
+        shares = targets if targets.ndim == 2 else nn.functional.one_hot(targets, len(self.weights))
+        of_classes, of_sides = shares.to(logits.dtype).split([classes, len(self.members)], dim=1)
+        even = of_classes.sum(dim=1, keepdim=True) / classes
+        of_classes = of_classes * (1 - self.label_smoothing) + even * self.label_smoothing
+        log_probabilities = logits.log_softmax(dim=1)
+        absent = torch.finfo(logits.dtype).min
+        log_sides = log_probabilities[:, None].masked_fill(~self.members, absent).logsumexp(dim=2)
+        losses = -torch.cat([of_classes, of_sides], dim=1) * torch.cat([log_probabilities, log_sides], dim=1)
+        return (losses * self.weights).sum(dim=1).mean()
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:

@@ -21,11 +21,14 @@ from derm_core.training.sections import RunConfig
 
 CONFIG = "config.toml"
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
-MADE_WITH = ("data_fingerprint", "python", *_LIBRARIES, "git_commit")
+EXTRA = "extra_fingerprint"
+MADE_WITH = ("data_fingerprint", EXTRA, "python", *_LIBRARIES, "git_commit")
 """What stands beside a run's settings."""
 
 
-def find_checkpoint(out: Path, config: RunConfig, dataset: Dataset, *, resume: bool) -> dict[str, Any] | None:
+def find_checkpoint(
+    out: Path, config: RunConfig, dataset: Dataset, *, resume: bool, extra: Dataset | None = None
+) -> dict[str, Any] | None:
     """Looks where a run stands that is to be begun or continued in a folder. Writes nothing.
 
     Returns:
@@ -41,7 +44,7 @@ def find_checkpoint(out: Path, config: RunConfig, dataset: Dataset, *, resume: b
         if out.exists() and not _is_empty(out):
             raise ConfigError(f"{out} is not a run folder: it has no {CONFIG}. Name another.")
         return None
-    _check_same(out, config, dataset)
+    _check_same(out, config, dataset, extra)
     if any((out / name).exists() for name in (LAST, PREVIOUS, BEST)):
         try:
             return load_last(out)
@@ -63,20 +66,25 @@ def read_run_config(run: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise ConfigError(f"{run} is not a run folder: it has no {CONFIG}. Train one with train.py.")
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-        made, name = values.pop("made_with"), values.pop("name")
+        # Runs of version 0.1 had no second dataset.
+        made, name = {EXTRA: ""} | values.pop("made_with"), values.pop("name")
     except (tomllib.TOMLDecodeError, KeyError) as err:
         raise ConfigError(f"{path} is not a run's settings ({err}).") from err
     return parse_config(values, name), made
 
 
-def begin_run(out: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Makes the run folder with its settings as resolved; does nothing where they stand there already."""
+def begin_run(out: Path, config: RunConfig, dataset: Dataset, *, extra: Dataset | None = None) -> None:
+    """Makes the run folder with its settings as resolved; does nothing where they stand there already.
+
+    `extra` holds the pictures of a second dataset that are learnt from.
+    """
     if (out / CONFIG).exists():
         return
     out.mkdir(parents=True, exist_ok=True)
     values = config.to_dict() | {
         "made_with": {
             "data_fingerprint": dataset.fingerprint(),
+            EXTRA: "" if extra is None else extra.fingerprint(),
             "python": platform.python_version(),
             **{library: metadata.version(library) for library in _LIBRARIES},
             "git_commit": _git_commit(),
@@ -92,11 +100,15 @@ def _is_empty(out: Path) -> bool:
     return out.is_dir() and all(entry.name.startswith(".") for entry in out.iterdir())
 
 
-def _check_same(out: Path, config: RunConfig, dataset: Dataset) -> None:
+def _check_same(out: Path, config: RunConfig, dataset: Dataset, extra: Dataset | None) -> None:
     before, made = read_run_config(out)
     if made["data_fingerprint"] != dataset.fingerprint():
         raise ConfigError(
             f"{out} was trained on other data than {dataset.folder}. Resume it with the same dataset."
+        )
+    if extra is not None and before.data.extra and made[EXTRA] != extra.fingerprint():
+        raise ConfigError(
+            f"{out} was trained beside other data than {extra.folder}. Resume it with the same data.extra."
         )
     old, new = flat_settings(before.to_dict()), flat_settings(config.to_dict())
     changed = [

@@ -26,7 +26,9 @@ class DataConfig:
     each class in training, for a balanced subset; 0 keeps all. `normalization`: `imagenet` by that set's mean and
     standard deviation, `rescale` to [0, 1] alone, `samplewise` also takes each picture's own mean away, `featurewise`
     the mean and standard deviation of each channel over the training pictures; these are found when training begins,
-    and stand as `mean` and `std` in the run's settings, where no other normalization has use for them.
+    and stand as `mean` and `std` in the run's settings, where no other normalization has use for them. `extra` is the
+    folder of a second dataset whose training split is learnt from, too, also where it tells no more than benign or
+    malignant; it is neither validated nor tested on.
     """
 
     task: str = "ham7"
@@ -40,6 +42,7 @@ class DataConfig:
     per_class: int = 0
     train_split: str = "train"
     valid_split: str = "val"
+    extra: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from derm_core.data.cache import open_pixels
-from derm_core.data.dataset import ResumableBatches, TrainingPictures
+from derm_core.data.dataset import Pixels, ResumableBatches, TrainingPictures
 from derm_core.data.sampling import cap_per_class, limit_by_class
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_task
@@ -72,7 +72,7 @@ class PictureSource:
     def __init__(
         self,
         config: RunConfig,
-        pixels: tuple[np.ndarray, np.ndarray],
+        pixels: tuple[Pixels, np.ndarray],
         train_labels: np.ndarray,
         hardware: Hardware,
     ) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from derm_core.data.transforms import draw_seed
 from derm_core.diagnoses import get_task
+from derm_core.training.extra_pictures import side_members
 from derm_core.training.hardware import Hardware
 from derm_core.training.losses import distillation_loss
 from derm_core.training.sections import RunConfig
@@ -22,7 +23,12 @@ class Step:
     ) -> None:
         self.hardware = hardware
         self._config, self._loss_function, self._teacher = config, loss_function, teacher
-        self._mix = config.training.augmentation.build_mixing(len(get_task(config.data.task).classes))
+        task = get_task(config.data.task)
+        # Right answers to each label: the class itself, or any of the side's.
+        self._right = torch.eye(len(task.classes), dtype=torch.bool)
+        if config.data.extra:
+            self._right = torch.cat([self._right, torch.from_numpy(side_members(task))])
+        self._mix = config.training.augmentation.build_mixing(len(self._right))
 
     def __call__(
         self, run: TrainingState, network: nn.Module, inputs: Tensor, labels: Tensor, batches: int
@@ -32,7 +38,7 @@ class Step:
         Args:
             run: is changed, but for its `position` and sums.
             network: maps `inputs` to logits (N, C).
-            labels: class indices int64 (N,).
+            labels: int64 (N,), class indices, behind them benign and malignant where `data.extra` is given.
             batches: how many the epoch has.
 
         Returns:
@@ -57,7 +63,8 @@ class Step:
             self._update(run)
         # A mixed picture counts as one of the class with the larger share.
         wanted = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        return loss.item(), int((logits.detach().argmax(dim=1) != wanted).sum())
+        right = self._right[wanted.cpu(), logits.detach().argmax(dim=1).cpu()]
+        return loss.item(), int((~right).sum())
 
     def _loss(self, logits: Tensor, targets: Tensor, inputs: Tensor) -> Tensor:
         loss: Tensor = self._loss_function(logits, targets)
