@@ -52,10 +52,10 @@ def main() -> None:
     )
     parser.add_argument(
         "--prefer",
-        choices=("small", "metric"),
+        choices=("small", "metric", "average"),
         default="small",
-        help="of runs that cannot be told apart from the best: the smallest and fastest, or the one with the best "
-        "metric (default: %(default)s)",
+        help="of runs that cannot be told apart from the best: the smallest and fastest, the one with the best "
+        "metric, or the mean of the weights that --average adds (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the chosen run's bundle here")
     parser.add_argument("--register", metavar="NAME", help="register the chosen run's bundle under this name")

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from derm_core.experiments.comparison import Comparison
-from derm_core.experiments.selection import RankedRun
+from derm_core.experiments.selection import RankedRun, choose_run
 from derm_core.serving import markdown
 
 _NOTES = (
@@ -53,7 +53,9 @@ def verdict(ranked: Sequence[RankedRun], chosen: RankedRun) -> str:
         others = f" {run_words(best)} is told apart from all others at 95%." if len(ranked) > 1 else ""
         return f"Chosen: {run_words(best)} ({best.cost}).{others}"
     reason = (
-        f"the best {best.metric}"
+        "the mean of the weights, which was asked for"
+        if chosen not in (best, choose_run(ranked))
+        else f"the best {best.metric}"
         if chosen is best and any(entry.cost < best.cost for entry in tied)
         else "the smallest and fastest of them"
         if sum(entry.cost == chosen.cost for entry in tied) == 1

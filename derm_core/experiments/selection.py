@@ -24,7 +24,7 @@ from derm_core.experiments.comparison import REPLICATES, Comparison, compare_wit
 from derm_core.experiments.cost import Cost, network_cost
 from derm_core.serving.bundle import Bundle
 
-PREFERENCES = ("small", "metric")
+PREFERENCES = ("small", "metric", "average")
 LOWER_IS_BETTER = ("ece", "brier")
 
 
@@ -112,10 +112,14 @@ def choose_run(ranked: Sequence[RankedRun], prefer: str = "small") -> RankedRun:
         ranked: as rank_runs returns them.
         prefer: `small` takes, of the best and of those that cannot be told apart from it, the one with the fewest
             parameters, then the fewest multiply-adds a picture (those of one network grow with the size of its
-            pictures), then the better metric; `metric` takes the best.
+            pictures), then the better metric; `metric` takes the best; `average` the mean of the runs' weights, for
+            what the metric does not show, such as answers to pictures from elsewhere, and where there is none among
+            them, the best.
     """
     if prefer == "metric":
         return ranked[0]
+    if prefer == "average":
+        return next((entry for entry in ranked if entry.tied and len(entry.runs) > 1), ranked[0])
     # min keeps the first of equals, and the better metric comes first.
     return min((entry for entry in ranked if entry.tied), key=lambda entry: entry.cost)
 

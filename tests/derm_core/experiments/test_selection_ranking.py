@@ -53,6 +53,17 @@ def test_the_verdict_names_the_ties_the_choice_and_the_reason() -> None:
     )
 
 
+def test_the_mean_of_the_weights_is_taken_where_it_is_asked_for_and_among_the_best() -> None:
+    alone = replace(BEST, runs=(Path("runs/a"),), cost=TIED.cost)
+    mean = replace(TIED, runs=(Path("runs/a"), Path("runs/b")))
+    assert choose_run([alone, mean], "small") is alone
+    assert choose_run([alone, mean], "average") is mean
+    said = verdict([alone, mean], mean)
+    assert said.endswith("multiply-adds), the mean of the weights, which was asked for.")
+    worse = replace(mean, versus_best=APART.versus_best)
+    assert choose_run([alone, worse], "average") is alone
+
+
 def test_the_verdict_without_ties() -> None:
     assert verdict([BEST, APART], BEST).endswith("is told apart from all others at 95%.")
     assert verdict([BEST], BEST) == (
