@@ -1,4 +1,7 @@
-"""Preprocessing, the same in training, evaluation and serving. Reads no files and draws nothing at random."""
+"""Preprocessing, the same in training, evaluation and serving. Reads no files and draws nothing at random.
+
+PyTorch is imported only where a tensor is asked for: what is compiled or exported is served without it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from derm_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -75,6 +80,8 @@ class Preprocessing:
 
     def tensor(self, pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Normalises uint8 (N, S, S, 3), or one (S, S, 3), to float32 (N, 3, S, S)."""
+        import torch
+
         batch = torch.as_tensor(pixels)
         batch = batch.unsqueeze(0) if batch.ndim == 3 else batch
         scale = torch.tensor(self.std).mul(255.0).to(batch.device)
@@ -83,6 +90,29 @@ class Preprocessing:
         if self.samplewise:
             values = values - values.mean(dim=(1, 2, 3), keepdim=True)
         return ((values - shift) / scale).permute(0, 3, 1, 2)
+
+    def array(self, pixels: np.ndarray) -> np.ndarray:
+        """The same as `tensor` without PyTorch: the same bits, but for a last one with `samplewise`.
+
+        Args:
+            pixels: uint8 (N, S, S, 3).
+
+        Returns:
+            float32 (N, 3, S, S), contiguous.
+        """
+        scale = np.array(self.std, np.float32) * np.float32(255)
+        shift = np.array(self.mean, np.float32) * np.float32(255)
+        count, height, width, _ = pixels.shape
+        if self.samplewise:
+            means = pixels.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
+            values = (pixels.astype(np.float32) - means - shift) / scale
+            return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+        # Each of the 256 levels of a channel has one value, so that they are looked up.
+        levels = (np.arange(256, dtype=np.float32)[:, None] - shift) / scale
+        looked_up = np.empty((count, 3, height, width), np.float32)
+        for channel in range(3):
+            looked_up[:, channel] = levels[:, channel][pixels[..., channel]]
+        return looked_up
 
     def place_heatmap(self, heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
         """Lays a map of the network's input over the picture it came from.
@@ -99,9 +129,12 @@ class Preprocessing:
         grown = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32)).resize(
             size, Image.Resampling.BILINEAR
         )
-        placed = np.zeros((height, width), dtype=np.float32)
-        placed[top:bottom, left:right] = np.asarray(grown)
-        return placed.clip(0.0, 1.0)
+        if size == (width, height):
+            placed = np.array(grown)
+        else:
+            placed = np.zeros((height, width), dtype=np.float32)
+            placed[top:bottom, left:right] = np.asarray(grown)
+        return placed.clip(0.0, 1.0, out=placed)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values for a model.json."""

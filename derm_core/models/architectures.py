@@ -15,7 +15,21 @@ import torch
 import torchvision
 from torch import nn
 
-from derm_core.errors import ConfigError, unknown_name
+from derm_core.errors import ConfigError
+from derm_core.models.names import (
+    ALEXNET_AND_VGGS,
+    CONVNEXTS,
+    DENSENETS,
+    EFFICIENTNETS,
+    MNASNETS,
+    MOBILENETS_V3,
+    REGNETS,
+    RESNETS,
+    SHUFFLENETS,
+    SWINS,
+    VITS,
+    check_architecture,
+)
 from derm_core.models.tokens import VitBody, is_timm, split_timm, split_vit, timm_blocks, timm_image_size
 
 # The networks' parts are attributes that only torchvision knows.
@@ -64,18 +78,18 @@ def _split_regnet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
 
 def _split_shufflenet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     body = [model.conv1, model.maxpool, model.stage2, model.stage3, model.stage4, model.conv5]
-    return body, [_MeanOverPixels(), model.fc]
+    return body, [MeanOverPixels(), model.fc]
 
 
 def _split_mnasnet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
-    return [model.layers], [_MeanOverPixels(), model.classifier]
+    return [model.layers], [MeanOverPixels(), model.classifier]
 
 
 def _split_swin(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.features, model.norm, model.permute], [model.avgpool, model.flatten, model.head]
 
 
-class _MeanOverPixels(nn.Module):
+class MeanOverPixels(nn.Module):
     """Averages (N, K, h, w) over its pixels to (N, K)."""
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
@@ -96,75 +110,19 @@ class _Family:
 
 
 _FAMILIES = (
-    _Family(
-        _split_last_activation,
-        "features.-2",
-        ("alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
-    ),
-    _Family(
-        _split_resnet,
-        "layer4",
-        (
-            "resnet18",
-            "resnet34",
-            "resnet50",
-            "resnet101",
-            "resnet152",
-            "resnext50_32x4d",
-            "resnext101_32x8d",
-            "resnext101_64x4d",
-            "wide_resnet50_2",
-            "wide_resnet101_2",
-        ),
-    ),
+    _Family(_split_last_activation, "features.-2", ALEXNET_AND_VGGS),
+    _Family(_split_resnet, "layer4", RESNETS),
     _Family(_split_mobilenet_v2, "features", ("mobilenet_v2",)),
-    _Family(
-        _split_features,
-        "features",
-        (
-            "mobilenet_v3_small",
-            "mobilenet_v3_large",
-            *(f"efficientnet_b{size}" for size in range(8)),
-            "efficientnet_v2_s",
-            "efficientnet_v2_m",
-            "efficientnet_v2_l",
-            "convnext_tiny",
-            "convnext_small",
-            "convnext_base",
-            "convnext_large",
-        ),
-    ),
-    _Family(_split_densenet, "features", ("densenet121", "densenet161", "densenet169", "densenet201")),
-    _Family(
-        _split_regnet,
-        "trunk_output",
-        tuple(
-            f"regnet_{kind}_{size}"
-            for kind in "xy"
-            for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
-        ),
-    ),
-    _Family(
-        _split_shufflenet,
-        "conv5",
-        ("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
-    ),
-    _Family(_split_mnasnet, "layers", ("mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3")),
-    _Family(_split_swin, "permute", ("swin_t", "swin_s", "swin_b", "swin_v2_t", "swin_v2_s", "swin_v2_b")),
-    _Family(split_vit, "encoder.layers.-2", ("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"), image_size=224),
+    _Family(_split_features, "features", (*MOBILENETS_V3, *EFFICIENTNETS, *CONVNEXTS)),
+    _Family(_split_densenet, "features", DENSENETS),
+    _Family(_split_regnet, "trunk_output", REGNETS),
+    _Family(_split_shufflenet, "conv5", SHUFFLENETS),
+    _Family(_split_mnasnet, "layers", MNASNETS),
+    _Family(_split_swin, "permute", SWINS),
+    _Family(split_vit, "encoder.layers.-2", VITS, image_size=224),
 )
 _TIMM = _Family(split_timm, "", ())
 _FAMILY_OF = {name: family for family in _FAMILIES for name in family.names}
-
-ARCHITECTURES: tuple[str, ...] = tuple(sorted(_FAMILY_OF))
-"""Names that build_model knows; each is the name of a function in torchvision.models."""
-
-
-def check_architecture(name: str) -> str:
-    """Returns the name; raises ConfigError where no such architecture is known."""
-    if name not in _FAMILY_OF and not is_timm(name):
-        raise ConfigError(unknown_name("architecture", name, ARCHITECTURES))
-    return name
 
 
 def fixed_image_size(name: str) -> int | None:

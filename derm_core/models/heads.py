@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from derm_core.errors import ConfigError
-from derm_core.models.architectures import check_architecture
+from derm_core.models.names import check_architecture
 from derm_core.models.pretrained import load_pretrained
 from derm_core.models.tokens import build_timm, is_timm
 

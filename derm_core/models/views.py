@@ -9,9 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-VIEWS = (1, 2, 4, 8)
-"""How many there may be: the picture, its mirror image, both mirrors and the half turn, and all these transposed."""
-
 
 class ViewedBody(nn.Module):
     """Float (N, 3, S, S) to the body's answer to `count` views of each, view by view: (count N, ...)."""

@@ -6,34 +6,53 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain, islice, repeat
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from derm_core.errors import ConfigError, InvalidImageError, unknown_name
-from derm_core.explanation.grad_cam import grad_cam, grad_cam_all
-from derm_core.models import activation_map, split_model
-from derm_core.models.views import MeanHead, ViewedBody, merge_heatmaps
-from derm_core.serving.answer import context_bias, make_prediction
-from derm_core.serving.bundle import Bundle, BundleDescription, find_bundle, load_bundle
+from derm_core.serving.answer import logit_bias, make_prediction
+from derm_core.serving.bundle_files import BundleFiles, find_bundle, read_weights
 from derm_core.serving.context import PatientContext
 from derm_core.serving.decoding import Picture
-from derm_core.serving.devices import choose_device, passes_at_once, set_threads
+from derm_core.serving.description import BundleDescription, read_description
+from derm_core.serving.devices import (
+    choose_device,
+    compiled_threads,
+    named_device,
+    named_runtime,
+    passes_at_once,
+    set_threads,
+)
+from derm_core.serving.machine import may_have_gpu
 from derm_core.serving.prediction import Explanation, Explanations, Prediction
 from derm_core.serving.preparation import DECODERS, PreparedPicture, place, prepare, prepare_ahead
+from derm_core.serving.prevalence import at_prevalence, stated_prevalence
 from derm_core.serving.registry import BUNDLED
+from derm_core.serving.runtime_choice import choose_compiled
+from derm_core.serving.runtimes import AUTO, COMPILE, EAGER, Pixels, Runtime, RuntimeChoice
+
+if TYPE_CHECKING:
+    import torch
+
+    from derm_core.serving.bundle import Bundle
 
 MODEL_VARIABLE = "DERM_MODEL"
+_REFERENCE = RuntimeChoice(EAGER, "the reference; no other was asked for")
 
 
 def load_predictor(
-    model: str | Path | None = None, *, device: str | None = None, threads: int | None = None
+    model: str | Path | None = None,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    prevalence: float | None = None,
+    runtime: str | None = None,
 ) -> Predictor:
     """Loads a model to answer with.
 
@@ -43,14 +62,68 @@ def load_predictor(
         device: "cpu", "cuda" or "cuda:1"; None means what DERM_DEVICE names, or a GPU where there is one that works.
         threads: how many cores one pass may use, for the whole process; None means what DERM_THREADS says, or
             PyTorch's own choice.
+        prevalence: the share of the photographs given that show a malignant lesion, above 0 and below 1: risks,
+            probabilities and the thresholds on them are moved to it, and the same photographs are referred. None means
+            what DERM_PREVALENCE says, or the share in the data that the model was calibrated on.
+        runtime: "eager", the reference; "onnxruntime" or "openvino", compiled for this CPU; "auto", the fastest of
+            these that agrees with the reference, found out once for a model and a machine; "compile", PyTorch's
+            compiler. None means what DERM_RUNTIME says, or "eager".
 
     Raises:
         BundleError: there is no such model, or its files are incomplete or altered.
-        ConfigError: the device or the number of threads makes no sense.
+        ConfigError: the device, the number of threads, the prevalence or the runtime makes no sense, or what the
+            runtime needs is not installed.
     """
+    asked = named_runtime(runtime)
+    folder = find_bundle(model or os.environ.get(MODEL_VARIABLE) or BUNDLED)
+    stated = stated_prevalence(prevalence)
+    if asked in (EAGER, COMPILE) or (asked == AUTO and _answers_on_gpu(device)):
+        return _load_with_torch(asked, folder, device, threads, stated)
+    if (named_device(device) or "cpu") != "cpu":
+        raise ConfigError(
+            f"The runtime {asked} answers on the CPU. Leave out the device, or name another runtime."
+        )
+    cores = compiled_threads(threads)
+    passes = passes_at_once(cores)
+    description = read_description(folder)
+    read_weights(folder, description)
+
+    def load() -> Bundle:
+        from derm_core.serving.bundle import load_bundle
+
+        set_threads(cores)
+        return load_bundle(folder)
+
+    chosen, choice = choose_compiled(asked, folder, description, load, threads=cores, passes=passes)
+    files = BundleFiles(folder, at_prevalence(description, stated))
+    return Predictor(files, runtime=chosen, choice=choice, passes=passes)
+
+
+def _load_with_torch(
+    asked: str, folder: Path, device: str | None, threads: int | None, prevalence: float | None
+) -> Predictor:
+    # Here, because it brings PyTorch, which the other runtimes do without.
+    from derm_core.serving.bundle import load_bundle
+
     set_threads(threads)
-    bundle = load_bundle(find_bundle(model or os.environ.get(MODEL_VARIABLE) or BUNDLED))
-    return Predictor(bundle, device=choose_device(device))
+    bundle, where = load_bundle(folder), choose_device(device)
+    described = replace(bundle, description=at_prevalence(bundle.description, prevalence))
+    if asked != COMPILE:
+        reason = "compiled forms are for the CPU" if asked == AUTO else _REFERENCE.reason
+        return Predictor(described, device=where, choice=RuntimeChoice(EAGER, reason))
+    from derm_core.serving.torch_compiled import TorchCompiledRuntime
+
+    runtime = TorchCompiledRuntime(bundle, device=where)
+    return Predictor(
+        described, device=where, runtime=runtime, choice=RuntimeChoice(COMPILE, "it was asked for")
+    )
+
+
+def _answers_on_gpu(device: str | None) -> bool:
+    named = named_device(device)
+    if named is None and not may_have_gpu():
+        return False
+    return named != "cpu" and choose_device(named).type == "cuda"
 
 
 class Predictor:
@@ -58,27 +131,39 @@ class Predictor:
 
     Threads may share it: answers do not depend on what else is asked at the time. On the CPU every picture goes through
     the network alone, so that all methods give the same bits for the same file.
+
+    Args:
+        bundle: the model; without its weights where a runtime is given.
+        device: where the reference runs; None for the CPU.
+        runtime: what runs the network; None for the reference.
+        choice: why it does.
+        passes: how many run side by side; None for as many as there are cores for, with PyTorch's threads.
     """
 
-    def __init__(self, bundle: Bundle, *, device: torch.device | None = None) -> None:
-        self._description = bundle.description
-        self._device = device or torch.device("cpu")
-        # Channels last took 0.75 to 0.95 of the time of the usual layout (MobileNetV2, EfficientNet-B0, ResNet-50).
-        model = bundle.build_model().to(self._device).to(memory_format=torch.channels_last)
-        self._body: nn.Module
-        self._head: nn.Module
-        self._body, self._head = split_model(model, bundle.description.architecture)
-        self._to_map, self._views = activation_map(model), bundle.description.views
-        if self._views > 1:
-            self._body = ViewedBody(self._body, self._views)
-            self._head = MeanHead(self._head, self._views)
+    def __init__(
+        self,
+        bundle: Bundle | BundleFiles,
+        *,
+        device: torch.device | None = None,
+        runtime: Runtime | None = None,
+        choice: RuntimeChoice = _REFERENCE,
+        passes: int | None = None,
+    ) -> None:
+        self._description, self._folder = bundle.description, bundle.folder
+        self._device, self._choice = device, choice
+        self._runtime = runtime or _reference(bundle, device)
         self._preprocessing = bundle.description.preprocessing
-        self._passes = BoundedSemaphore(passes_at_once())
+        self._passes = BoundedSemaphore(passes or passes_at_once())
 
     @property
     def description(self) -> BundleDescription:
         """What the bundle says of its model."""
         return self._description
+
+    @property
+    def folder(self) -> Path:
+        """Where its bundle was read."""
+        return self._folder
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -88,7 +173,19 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where the network runs."""
-        return self._device
+        import torch
+
+        return self._device or torch.device("cpu")
+
+    @property
+    def batches(self) -> bool:
+        """Whether pictures go through the network together, in `predict_many`: on a GPU."""
+        return self._runtime.batches
+
+    @property
+    def runtime(self) -> RuntimeChoice:
+        """What runs the network, and why it is this."""
+        return self._choice
 
     def predict(self, image: Picture, context: PatientContext | None = None) -> Prediction:
         """Returns the answer to a picture, without its reason.
@@ -125,26 +222,32 @@ class Predictor:
             InvalidImageError: the file cannot be read.
             ConfigError: the model has no such class.
         """
-        classes = None if code is None else torch.tensor([self._index_of(code)], device=self._device)
-        bias = context_bias(self.description, context)
+        index = None if code is None else self._index_of(code)
+        bias = logit_bias(self.description, context)
         prepared = prepare(image, self._preprocessing, self.description.quality)
         started = time.perf_counter()
         with self._passes:
-            result = grad_cam(
-                self._body,
-                self._head,
-                self._input([prepared]),
-                classes,
-                bias=torch.from_numpy(bias).float().to(self._device),
-                to_map=self._to_map,
-            )
-            (logits,), (heatmap,) = result.logits.cpu().numpy(), self._merged(result.heatmaps)
-            shown = self.classes[int(result.classes)]
-        placed = place(heatmap, self._preprocessing, prepared.size, max_side)
+            result = self._runtime.explain(_together([prepared]), index, bias)
+        placed = place(result.heatmaps[0], self._preprocessing, prepared.size, max_side)
         seconds = time.perf_counter() - started
-        return Explanation(
-            make_prediction(self.description, logits, prepared, context, seconds), placed, shown
+        prediction = make_prediction(
+            self.description, result.logits[0], result.features[0], prepared, context, seconds
         )
+        code_explained = self.classes[int(result.classes[0])]
+        return Explanation(prediction, placed, code_explained, result.features[0])
+
+    def features(self, image: Picture) -> NDArray[np.float32]:
+        """Returns float32 (K,): what the network sees in a picture, for looking up similar cases.
+
+        It is the activation of the Grad-CAM layer, averaged over its pixels and the picture's views, as
+        `Explanation.features` has it.
+
+        Raises:
+            InvalidImageError: the file cannot be read.
+        """
+        prepared = prepare(image, self._preprocessing, self.description.quality)
+        with self._passes:
+            return self._runtime.answer(_together([prepared])).features[0]
 
     def explain_all(
         self, image: Picture, *, context: PatientContext | None = None, max_side: int | None = None
@@ -157,14 +260,16 @@ class Predictor:
         prepared = prepare(image, self._preprocessing, self.description.quality)
         started = time.perf_counter()
         with self._passes:
-            result = grad_cam_all(self._body, self._head, self._input([prepared]), to_map=self._to_map)
-            (logits,), (heatmaps,) = result[0].cpu().numpy(), self._merged(result[1])
+            result = self._runtime.explain_all(_together([prepared]))
         placed = {
             code: place(heatmap, self._preprocessing, prepared.size, max_side)
-            for code, heatmap in zip(self.classes, heatmaps, strict=True)
+            for code, heatmap in zip(self.classes, result.heatmaps[0], strict=True)
         }
         seconds = time.perf_counter() - started
-        return Explanations(make_prediction(self.description, logits, prepared, context, seconds), placed)
+        prediction = make_prediction(
+            self.description, result.logits[0], result.features[0], prepared, context, seconds
+        )
+        return Explanations(prediction, placed)
 
     @overload
     def predict_many(
@@ -214,7 +319,7 @@ class Predictor:
             raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more.")
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error is {on_error!r}; it must be 'raise' or 'return'.")
-        together = 1 if self._device.type == "cpu" else batch_size
+        together = batch_size if self._runtime.batches else 1
         return self._answers(images, chain(contexts, repeat(None)), together, on_error == "raise")
 
     def _answers(
@@ -250,23 +355,30 @@ class Predictor:
         if not batch:
             return []
         started = time.perf_counter()
-        with self._passes, torch.inference_mode():
-            logits = self._head(self._body(self._input(batch))).float().cpu().numpy()
+        with self._passes:
+            result = self._runtime.answer(_together(batch))
         seconds = (time.perf_counter() - started) / len(batch)
         return [
-            make_prediction(self.description, row, item, context, seconds)
-            for row, item, context in zip(logits, batch, contexts, strict=True)
+            make_prediction(self.description, logits, features, item, context, seconds)
+            for logits, features, item, context in zip(
+                result.logits, result.features, batch, contexts, strict=True
+            )
         ]
-
-    def _input(self, batch: Sequence[PreparedPicture]) -> torch.Tensor:
-        """Returns float32 (N, 3, S, S), channels last, on the device."""
-        pixels = torch.from_numpy(np.stack([item.pixels for item in batch])).to(self._device)
-        return self._preprocessing.tensor(pixels)
-
-    def _merged(self, heatmaps: torch.Tensor) -> NDArray[np.float32]:
-        return merge_heatmaps(heatmaps, self._views).cpu().numpy()
 
     def _index_of(self, code: str) -> int:
         if code not in self.classes:
             raise ConfigError(unknown_name("class", code, self.classes))
         return self.classes.index(code)
+
+
+def _reference(bundle: Bundle | BundleFiles, device: torch.device | None) -> Runtime:
+    # Here, because it brings PyTorch, which the other runtimes do without.
+    from derm_core.serving.eager import EagerRuntime
+
+    if isinstance(bundle, BundleFiles):
+        raise TypeError(f"The weights in {bundle.folder} are not loaded; the reference needs a Bundle.")
+    return EagerRuntime(bundle, device=device)
+
+
+def _together(batch: Sequence[PreparedPicture]) -> Pixels:
+    return np.stack([item.pixels for item in batch])

@@ -187,6 +187,19 @@ def test_samplewise_takes_the_mean_of_each_picture_away_before_the_rest() -> Non
     assert torch.equal(tensor[1:], samplewise.tensor(pixels[1]))
 
 
+@pytest.mark.parametrize("samplewise", [False, True])
+def test_an_array_is_the_tensor_without_pytorch(samplewise: bool) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    preprocessing = Preprocessing(image_size=32, samplewise=samplewise)
+    found, wanted = preprocessing.array(pixels), preprocessing.tensor(pixels).numpy()
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    if samplewise:
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    else:
+        assert np.array_equal(found, wanted)
+
+
 def test_mean_and_standard_deviation_are_those_of_the_settings() -> None:
     halves = replace(SMALL, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     pixels = np.array([[[0, 255, 51]]], np.uint8)
@@ -231,6 +244,16 @@ def test_a_placed_heatmap_stays_between_0_and_1() -> None:
     placed = SMALL.place_heatmap(heatmap, 90, 60)
     assert placed.min() == 0
     assert placed.max() == 1
+
+
+@pytest.mark.parametrize("size", [(600, 450), (512, 512), (7, 7), (500, 150), (150, 480)])
+def test_a_heatmap_is_placed_as_into_an_empty_picture(size: tuple[int, int]) -> None:
+    heatmap = np.random.default_rng(1).uniform(-0.5, 1.5, (7, 7)).astype(np.float32)
+    left, top, right, bottom = kept_box(Preprocessing(), *size)
+    empty = np.zeros(size[::-1], dtype=np.float32)
+    grown = Image.fromarray(heatmap).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    empty[top:bottom, left:right] = np.asarray(grown)
+    assert np.array_equal(Preprocessing().place_heatmap(heatmap, *size), empty.clip(0.0, 1.0))
 
 
 def test_preprocessing_survives_being_written_down() -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from derm_core.models.views import VIEWS, MeanHead, ViewedBody, merge_heatmaps
+from derm_core.models.names import VIEWS
+from derm_core.models.views import MeanHead, ViewedBody, merge_heatmaps
 
 SQUARE = torch.arange(9.0).view(1, 1, 3, 3)
 SYMMETRIES = [torch.rot90(side, turn, (-2, -1)) for side in (SQUARE, SQUARE.mT) for turn in range(4)]
