@@ -6,6 +6,8 @@ because blue, grey, red, brown, black, white and yellow all mean something in de
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +46,10 @@ def heatmap_to_rgba(heatmap: NDArray[np.float32]) -> NDArray[np.uint8]:
     if peak == 0:
         return np.zeros((*heat.shape, 4), np.uint8)
     share = heat / peak
-    rgba = _RAMP_TABLE[(share * (_LEVELS - 1) + 0.5).astype(np.intp)]
+    levels = (share * np.float32(_LEVELS - 1) + np.float32(0.5)).astype(np.uint16)
+    # A pixel's four bytes are looked up as one number: a third of the time of looking up rows.
+    packed: NDArray[np.uint32] = np.take(_PACKED_RAMP, levels)
+    rgba = packed.view(np.uint8).reshape(*share.shape, 4)
     _draw_contour(rgba, share)
     return rgba
 
@@ -63,7 +68,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-_RAMP_TABLE = _ramp_table()
+_PACKED_RAMP = _ramp_table().view(np.uint32)[:, 0]
 
 
 def _draw_contour(rgba: NDArray[np.uint8], share: NDArray[np.float32]) -> None:
@@ -73,13 +78,42 @@ def _draw_contour(rgba: NDArray[np.uint8], share: NDArray[np.float32]) -> None:
         return
     white = max(1.0, min(height, width) / 450)
     dark = max(1.0, white / 2)
-    above = share - CONTOUR_AT
-    down, right = np.gradient(share)
+    near = _near_the_line(share, white + 1.0)
+    above = share[near] - np.float32(CONTOUR_AT)
     # To first order, how many pixels each pixel lies inside (positive) or outside the line.
-    slope = np.hypot(down, right)
-    distance = above / np.maximum(slope, 1e-6)
-    _blend(rgba, EDGE, EDGE_COVER * _band(distance, -dark, 0.0))
-    _blend(rgba, CONTOUR, CONTOUR_COVER * _band(distance, 0.0, white))
+    slope: NDArray[np.float32] = np.hypot(_slope(share, near, 0), _slope(share, near, 1))
+    distance: NDArray[np.float32] = np.divide(above, np.maximum(slope, np.float32(1e-6)))
+    pixels = rgba[near]
+    _blend(pixels, EDGE, EDGE_COVER * _band(distance, -dark, 0.0))
+    _blend(pixels, CONTOUR, CONTOUR_COVER * _band(distance, 0.0, white))
+    rgba[near] = pixels
+
+
+def _near_the_line(share: NDArray[np.float32], reach: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns (rows, columns) of every pixel that may lie within `reach` pixels of the line, and of few others.
+
+    The steepest step between neighbours bounds the slope, and with it how far from half of the peak a pixel near the
+    line can be: the contour is then computed on a few pixels in a hundred.
+    """
+    down, right = (float(np.abs(np.diff(share, axis=axis)).max()) for axis in (0, 1))
+    steepest = math.hypot(down, right)
+    # Some slack for rounding; more pixels than needed change nothing.
+    margin = np.float32(1.01 * reach * max(steepest, 1e-6))
+    rows, columns = np.nonzero(np.abs(share - np.float32(CONTOUR_AT)) <= margin)
+    return rows, columns
+
+
+def _slope(
+    share: NDArray[np.float32], near: tuple[NDArray[np.intp], NDArray[np.intp]], axis: int
+) -> NDArray[np.float32]:
+    """Returns the gradient along an axis at some pixels: central differences, one-sided ones at the borders."""
+    last = share.shape[axis] - 1
+    before, after = list(near), list(near)
+    before[axis], after[axis] = np.maximum(near[axis] - 1, 0), np.minimum(near[axis] + 1, last)
+    slope: NDArray[np.float32] = share[tuple(after)] - share[tuple(before)]
+    inside = (near[axis] > 0) & (near[axis] < last)
+    slope[inside] /= 2
+    return slope
 
 
 def _band(distance: NDArray[np.float32], start: float, end: float) -> NDArray[np.float32]:
@@ -88,7 +122,7 @@ def _band(distance: NDArray[np.float32], start: float, end: float) -> NDArray[np
 
 
 def _blend(rgba: NDArray[np.uint8], colour: str, cover: NDArray[np.float32]) -> None:
-    """Lays a colour over the pixels where `cover` (H, W) in [0, 1] is above zero (source over)."""
+    """Lays a colour over the pixels, uint8 (N, 4), where `cover` (N,) in [0, 1] is above zero (source over)."""
     touched = cover > 0
     top = cover[touched][:, None]
     under = rgba[touched].astype(np.float32)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from derm_core.explanation import overlay
 from derm_core.explanation.overlay import heatmap_to_rgba
 
 FULL_COVER = round(255 * 0.88)
@@ -89,3 +91,45 @@ def test_the_heatmap_itself_is_not_changed() -> None:
     before = heatmap.copy()
     heatmap_to_rgba(heatmap)
     assert np.array_equal(heatmap, before)
+
+
+def plainly_drawn(heatmap: np.ndarray) -> np.ndarray:
+    """The overlay with its contour computed at every pixel, as the definition reads."""
+    share = heatmap / heatmap.max()
+    rgba = overlay._ramp_table()[(share * 1023 + 0.5).astype(np.intp)]
+    height, width = share.shape
+    white = max(1.0, min(height, width) / 450)
+    dark = max(1.0, white / 2)
+    down, right = np.gradient(share)
+    distance = (share - 0.5) / np.maximum(np.hypot(down, right), 1e-6)
+    for colour, cover, start, end in (
+        (overlay.EDGE, overlay.EDGE_COVER, -dark, 0.0),
+        (overlay.CONTOUR, overlay.CONTOUR_COVER, 0.0, white),
+    ):
+        band = np.clip(np.minimum(distance + 0.5, end) - np.maximum(distance - 0.5, start), 0, 1)
+        touched = (cover * band) > 0
+        top = (cover * band)[touched][:, None]
+        under = rgba[touched].astype(np.float32)
+        under_cover = under[:, 3:] / 255
+        alpha = top + under_cover * (1 - top)
+        rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)], np.float32)
+        mixed = (top * rgb + under_cover * (1 - top) * under[:, :3]) / alpha
+        rgba[touched] = np.concatenate([mixed, 255 * alpha], axis=1).round().astype(np.uint8)
+    return rgba
+
+
+@pytest.mark.parametrize("size", [(224, 224), (600, 450), (1024, 768), (2, 9), (31, 2), (480, 1100)])
+@pytest.mark.parametrize("cells", [(7, 7), (2, 3), (14, 14)])
+def test_only_pixels_near_the_line_are_drawn_and_every_byte_is_that_of_all(
+    size: tuple[int, int], cells: tuple[int, int]
+) -> None:
+    coarse = np.random.default_rng(sum(size)).random(cells, dtype=np.float32) ** 2
+    heatmap = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR))
+    assert np.array_equal(heatmap_to_rgba(heatmap), plainly_drawn(heatmap))
+
+
+def test_every_byte_is_the_same_on_plateaus_and_noise() -> None:
+    steps = np.repeat(np.repeat(np.float32([[0, 0.5, 1], [0.5, 0.5, 0.25], [1, 0, 0.5]]), 20, 0), 30, 1)
+    noise = np.random.default_rng(3).random((90, 70), dtype=np.float32)
+    for heatmap in (steps, noise, np.ones((6, 8), np.float32), ramp()):
+        assert np.array_equal(heatmap_to_rgba(heatmap), plainly_drawn(heatmap))
