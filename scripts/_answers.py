@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -31,7 +28,7 @@ class RowWriter(Protocol):
 
 
 def columns(classes: Sequence[str], *, with_context: bool) -> list[str]:
-    """Returns the columns in order: the agreed ones, and where context was given, what of it moved the answer."""
+    """Returns the columns in order: the agreed ones, what is plausible, and what of a context moved the answer."""
     return [
         "file",
         "top",
@@ -41,6 +38,7 @@ def columns(classes: Sequence[str], *, with_context: bool) -> list[str]:
         *(f"p_{code}" for code in classes),
         "seconds",
         "error",
+        "plausible",
         *(["context"] if with_context else []),
     ]
 
@@ -59,6 +57,7 @@ def row_of(
         "malignant_probability": answer.malignant_probability,
         "advice": answer.advice,
         "quality": [flag.name for flag in answer.quality],
+        "plausible": list(answer.plausible),
         "seconds": round(answer.seconds, 4),
     }
     if with_context:
@@ -71,31 +70,12 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-@contextmanager
-def open_writer(
-    out: Path | None, description: BundleDescription, *, with_context: bool
-) -> Iterator[RowWriter]:
-    """Gives the writer of OUT, whose file appears when all rows are in it, or that of standard output."""
-    names = columns(description.classes, with_context=with_context)
-    if out is None:
-        if sys.stdout.isatty():
-            print(heading(description, with_context=with_context))
-            yield TableWriter(sys.stdout)
-        else:
-            yield CsvWriter(sys.stdout, names)
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", suffix=".partial", dir=out.absolute().parent)
-    growing = Path(name)
-    try:
-        with open(handle, "w", encoding="utf-8", newline="") as stream:
-            yield CsvWriter(stream, names) if out.suffix == ".csv" else JsonLinesWriter(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        growing.chmod(0o644)
-        os.replace(growing, out)
-    except BaseException:
-        growing.unlink(missing_ok=True)
-        raise
+def writer_to_stdout(description: BundleDescription, *, with_context: bool) -> RowWriter:
+    """Returns what prints rows: a table on a terminal, CSV elsewhere; the heading is printed at once."""
+    if sys.stdout.isatty():
+        print(heading(description, with_context=with_context))
+        return TableWriter(sys.stdout)
+    return CsvWriter(sys.stdout, columns(description.classes, with_context=with_context))
 
 
 class CsvWriter:
@@ -112,7 +92,7 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """Rows as JSON, one object a line; `quality` and `context` are lists, and what is missing is null."""
+    """Rows as JSON, one object a line; `quality`, `plausible` and `context` are lists, and what is missing is null."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

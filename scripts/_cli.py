@@ -33,6 +33,9 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
     itself); 1 with a traceback for any other exception, and 1 without one where the user interrupts it or the reader
     of its output has gone away.
     """
+    # NumPy's products are small here: shared between threads they took up to ten times as long, waiting included. It
+    # reads this when it is imported, which the commands do in `main`.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = main() or DONE
         sys.stdout.flush()

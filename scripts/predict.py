@@ -4,14 +4,25 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _answers import open_writer, row_of
+from _answers import RowWriter, columns, printable, row_of, writer_to_stdout
+from _journal import Journal, open_journal, partial_of
 from _patients import context_of, read_contexts
+from _pictures import (
+    EXTENSIONS,
+    HEATMAP_SIDE,
+    AskedPicture,
+    answer_of,
+    answered,
+    find_pictures,
+    heatmap_names,
+)
 
 from _cli import CommandParser, progress, run_command
 from derm_core.diagnoses import NOTICE
@@ -22,10 +33,10 @@ if TYPE_CHECKING:
     from derm_core.serving.prediction import Prediction
     from derm_core.serving.predictor import Predictor
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-"""What counts as a picture in a folder; a file that is named on the command line is tried whatever it is called."""
-HEATMAP_SIDE = 2048
-"""Heatmaps of larger pictures are written at this many pixels of the longer side: they hold no finer detail."""
+MANY = 32
+"""From so many pictures on, each core takes pictures of its own: more get done than where all work on one."""
+SAME_WITHIN = 0.02
+"""How far apart two runtimes' probabilities of the same picture may be."""
 
 
 def main() -> None:
@@ -40,30 +51,104 @@ def main() -> None:
         )
     contexts = given_contexts(arguments, files)
     # Only now, so that --help does not wait for PyTorch.
+    from derm_core.serving.devices import named_threads
     from derm_core.serving.predictor import load_predictor
 
-    predictor = load_predictor(arguments.model, device=arguments.device, threads=arguments.threads)
-    if arguments.heatmaps:
-        arguments.heatmaps.mkdir(parents=True, exist_ok=True)
-        names = heatmap_names(files, arguments.images)
-        answers = explained(predictor, files, contexts, [arguments.heatmaps / name for name in names])
-    else:
-        answers = predictor.predict_many(
-            files, contexts=contexts, batch_size=arguments.batch_size, on_error="return"
-        )
-    failed, with_context = 0, bool(contexts)
+    threads = named_threads(arguments.threads)
+    if threads is None and len(files) >= MANY:
+        threads = 1
+    predictor = load_predictor(
+        arguments.model,
+        device=arguments.device,
+        threads=threads,
+        prevalence=arguments.prevalence,
+        runtime=arguments.runtime,
+    )
+    with_context = bool(contexts)
     if with_context and predictor.description.context is None:
         print(
             "This model does not use age, sex and site: its answers are of the photographs alone.",
             file=sys.stderr,
         )
-    with open_writer(arguments.out, predictor.description, with_context=with_context) as writer:
-        shown = progress(answers, len(files), "predicting") if writes_progress(arguments.out) else answers
-        for file, answer in zip(files, shown, strict=True):
+    targets: list[Path | None] = [None] * len(files)
+    if arguments.heatmaps:
+        arguments.heatmaps.mkdir(parents=True, exist_ok=True)
+        targets = [arguments.heatmaps / name for name in heatmap_names(files, arguments.images)]
+    pictures = [
+        AskedPicture(file, context, target)
+        for file, context, target in zip(files, contexts or [None] * len(files), targets, strict=True)
+    ]
+    if arguments.out is None:
+        writer = writer_to_stdout(predictor.description, with_context=with_context)
+        answer_all(predictor, pictures, writer, arguments, with_context=with_context)
+        return
+    about = {
+        "columns": columns(predictor.classes, with_context=with_context),
+        "model": predictor.description.weights_sha256,
+        "prevalence": predictor.description.prevalence.stated if predictor.description.prevalence else None,
+        "heatmaps": bool(arguments.heatmaps),
+    }
+    with open_journal(arguments.out, about, resume=arguments.resume) as journal:
+        left = without_answered(pictures, journal)
+        if arguments.resume:
+            check_same_model(predictor, pictures, journal)
+            print(f"{len(pictures) - len(left)} of {len(pictures)} pictures were done.", file=sys.stderr)
+        answer_all(predictor, left, journal, arguments, with_context=with_context, of=len(pictures))
+
+
+def answer_all(
+    predictor: Predictor,
+    pictures: Sequence[AskedPicture],
+    writer: RowWriter,
+    arguments: argparse.Namespace,
+    *,
+    with_context: bool,
+    of: int | None = None,
+) -> None:
+    """Writes a row for each picture, in order; `of` is how many there were before some were done."""
+    answers, failed, total = answered(predictor, pictures, arguments.batch_size), 0, of or len(pictures)
+    with closing(answers):
+        shown: Iterable[Prediction | InvalidImageError] = answers
+        if writes_progress(arguments.out):
+            shown = progress(answers, total, "predicting", initial=total - len(pictures))
+        for picture, answer in zip(pictures, shown, strict=True):
             failed += isinstance(answer, InvalidImageError)
-            writer.write(row_of(file, answer, predictor.classes, with_context=with_context))
+            writer.write(row_of(picture.file, answer, predictor.classes, with_context=with_context))
     if failed:
-        print(f"{failed} of {len(files)} pictures could not be read; see the column error.", file=sys.stderr)
+        print(
+            f"{failed} of {len(pictures)} pictures could not be read; see the column error.", file=sys.stderr
+        )
+
+
+def without_answered(pictures: Sequence[AskedPicture], journal: Journal) -> list[AskedPicture]:
+    """Returns the pictures that have no row yet."""
+    done = journal.done.copy()
+    left = []
+    for picture in pictures:
+        name = printable(str(picture.file))
+        if done[name] > 0:
+            done[name] -= 1
+        else:
+            left.append(picture)
+    return left
+
+
+def check_same_model(predictor: Predictor, pictures: Sequence[AskedPicture], journal: Journal) -> None:
+    """Asks again about the first picture with an answer; raises ConfigError where the answer is another one."""
+    if journal.first is None:
+        return
+    named = (picture for picture in pictures if printable(str(picture.file)) == journal.first["file"])
+    if (picture := next(named, None)) is None:
+        return
+    answer = answer_of(predictor, replace(picture, target=None))
+    if isinstance(answer, InvalidImageError) or any(
+        abs(float(journal.first[f"p_{code}"]) - probability) > SAME_WITHIN
+        for code, probability in answer.probabilities.items()
+    ):
+        raise ConfigError(
+            f"The rows that are there are not this model's: it answers {journal.first['file']} otherwise. "
+            "Name another --out, or add --overwrite to start anew."
+        )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -99,10 +184,25 @@ def parse_arguments() -> argparse.Namespace:
         help="the same for each picture: columns file (as given, or its name), age, sex, site; cells may be empty",
     )
     parser.add_argument(
+        "--prevalence",
+        metavar="SHARE",
+        type=float,
+        help="the share of malignant lesions among your photographs, such as 0.05: risks, probabilities and the "
+        "threshold are stated for it (default: DERM_PREVALENCE, or what the model was set for)",
+    )
+    parser.add_argument(
         "--batch-size", metavar="N", type=int, default=32, help="pictures at once on a GPU (default: 32)"
     )
     parser.add_argument("--device", help="cpu, cuda, ... (default: DERM_DEVICE, or what there is)")
-    parser.add_argument("--threads", metavar="N", type=int, help="cores for one pass (default: DERM_THREADS)")
+    parser.add_argument(
+        "--runtime", metavar="NAME", help="auto, eager, onnxruntime, ... (default: DERM_RUNTIME, or eager)"
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="cores for one pass (default: DERM_THREADS, or 1 where there are many pictures)",
+    )
     parser.add_argument(
         "--recursive",
         action=argparse.BooleanOptionalAction,
@@ -110,47 +210,39 @@ def parse_arguments() -> argparse.Namespace:
         help="look into the folders of a folder as well (default: yes)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT and heatmaps that exist")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an OUT that exists, or with a run that was ended early: pictures that have their row are not "
+        "asked about again",
+    )
     return parser.parse_args()
 
 
 def check_targets(arguments: argparse.Namespace) -> None:
     """Raises ConfigError before an hour is spent on answers that have no place to go."""
     out, heatmaps = arguments.out, arguments.heatmaps
+    if arguments.resume and (out is None or arguments.overwrite):
+        raise ConfigError("--resume goes on with the rows of --out: name it, and leave out --overwrite.")
     if out is not None:
         if out.suffix not in (".csv", ".jsonl"):
             raise ConfigError(f"--out {out} must end in .csv or .jsonl.")
         if out.is_dir() or not out.absolute().parent.is_dir():
             raise ConfigError(f"--out {out} cannot be written: name a file in a folder that exists.")
-        if out.exists() and not arguments.overwrite:
-            raise ConfigError(f"--out {out} exists already. Name another file, or add --overwrite.")
+        if out.exists() and not (arguments.overwrite or arguments.resume):
+            raise ConfigError(
+                f"--out {out} exists already. Name another file, or add --overwrite, or --resume to go on with it."
+            )
+        if partial_of(out).exists() and not (arguments.overwrite or arguments.resume):
+            raise ConfigError(
+                f"{partial_of(out)} holds the rows of a run that was ended early. Add --resume to go on with it, or "
+                "--overwrite to start anew."
+            )
     if heatmaps is not None:
         if heatmaps.exists() and not heatmaps.is_dir():
             raise ConfigError(f"--heatmaps {heatmaps} is a file. Name a folder.")
-        if heatmaps.is_dir() and any(heatmaps.iterdir()) and not arguments.overwrite:
+        if heatmaps.is_dir() and any(heatmaps.iterdir()) and not (arguments.overwrite or arguments.resume):
             raise ConfigError(f"--heatmaps {heatmaps} is not empty. Name a new folder, or add --overwrite.")
-
-
-def find_pictures(places: Iterable[Path], *, recursive: bool) -> tuple[list[Path], int]:
-    """Returns the pictures, in order, and how many files of folders were left out for their names.
-
-    A folder gives its files with the known extensions, sorted; hidden ones are left out. What is no folder is taken as
-    a picture, whether it exists or not, so that it gets its row.
-    """
-    files, ignored = [], 0
-    for place in places:
-        if not place.is_dir():
-            files.append(place)
-            continue
-        inside = sorted(
-            path for path in (place.rglob("*") if recursive else place.glob("*")) if path.is_file()
-        )
-        visible = [
-            path for path in inside if not any(part.startswith(".") for part in path.relative_to(place).parts)
-        ]
-        pictures = [path for path in visible if path.suffix.lower() in EXTENSIONS]
-        files += pictures
-        ignored += len(visible) - len(pictures)
-    return files, ignored
 
 
 def given_contexts(arguments: argparse.Namespace, files: Sequence[Path]) -> list[PatientContext | None]:
@@ -170,51 +262,6 @@ def given_contexts(arguments: argparse.Namespace, files: Sequence[Path]) -> list
             print(f"{unknown} of {len(files)} pictures have no row in {arguments.patients}.", file=sys.stderr)
         return contexts
     return [context_of(*for_all)] * len(files) if any(for_all) else []
-
-
-def heatmap_names(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
-    """Returns a file name for the heatmap of each picture: its own, with the folders under the folder given.
-
-    Pictures whose names would fall together are numbered.
-    """
-    folders = [place for place in places if place.is_dir()]
-    names: list[Path] = []
-    taken: set[Path] = set()
-    for file in files:
-        root = next((folder for folder in folders if folder in file.parents), file.parent)
-        plain = file.relative_to(root)
-        name, number = plain.with_suffix(".png"), 1
-        while name in taken:
-            number += 1
-            name = plain.with_name(f"{plain.stem}-{number}.png")
-        taken.add(name)
-        names.append(name)
-    return names
-
-
-def explained(
-    predictor: Predictor,
-    files: Sequence[Path],
-    contexts: Sequence[PatientContext | None],
-    targets: Sequence[Path],
-) -> Iterator[Prediction | InvalidImageError]:
-    """Answers pictures one by one, and writes the heatmap of each."""
-    from PIL import Image
-
-    from derm_core.explanation.overlay import heatmap_to_rgba
-    from derm_core.files import replace_file
-
-    for file, context, target in zip(files, contexts or [None] * len(files), targets, strict=True):
-        try:
-            explanation = predictor.explain(file, context=context, max_side=HEATMAP_SIDE)
-        except InvalidImageError as err:
-            yield err
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        stream = io.BytesIO()
-        Image.fromarray(heatmap_to_rgba(explanation.heatmap)).save(stream, "PNG")
-        replace_file(target, stream.getvalue())
-        yield explanation.prediction
 
 
 def writes_progress(out: Path | None) -> bool:
