@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     )
     from derm_core.explanation.overlay import heatmap_to_rgba
     from derm_core.images import load_image
+    from derm_core.serving.attribution import ExplanationMethod, explain_by, explanation_methods
     from derm_core.serving.bundle import BundleDescription
+    from derm_core.serving.case_index import load_similar_cases
     from derm_core.serving.context import SEXES, SITES, PatientContext
     from derm_core.serving.prediction import Explanation, Explanations, Prediction, QualityFlag
     from derm_core.serving.predictor import Predictor, load_predictor
+    from derm_core.serving.similar_cases import SimilarCase, SimilarCases
 
 __version__ = "0.1.0"
 
@@ -47,6 +50,7 @@ _HOME_OF = {
     "DermError": "derm_core.errors",
     "Diagnosis": "derm_core.diagnoses",
     "Explanation": "derm_core.serving.prediction",
+    "ExplanationMethod": "derm_core.serving.attribution",
     "Explanations": "derm_core.serving.prediction",
     "InvalidImageError": "derm_core.errors",
     "NOTICE": "derm_core.diagnoses",
@@ -56,15 +60,20 @@ _HOME_OF = {
     "QualityFlag": "derm_core.serving.prediction",
     "SEXES": "derm_core.serving.context",
     "SITES": "derm_core.serving.context",
+    "SimilarCase": "derm_core.serving.similar_cases",
+    "SimilarCases": "derm_core.serving.similar_cases",
     "TASKS": "derm_core.diagnoses",
     "Task": "derm_core.diagnoses",
     "WeightsNotFoundError": "derm_core.errors",
+    "explain_by": "derm_core.serving.attribution",
+    "explanation_methods": "derm_core.serving.attribution",
     "get_diagnosis": "derm_core.diagnoses",
     "get_task": "derm_core.diagnoses",
     "heatmap_to_rgba": "derm_core.explanation.overlay",
     "load_dataset": "derm_core.data.table",
     "load_image": "derm_core.images",
     "load_predictor": "derm_core.serving.predictor",
+    "load_similar_cases": "derm_core.serving.case_index",
 }
 
 __all__ = [
@@ -82,20 +91,26 @@ __all__ = [
     "DermError",
     "Diagnosis",
     "Explanation",
+    "ExplanationMethod",
     "Explanations",
     "InvalidImageError",
     "PatientContext",
     "Prediction",
     "Predictor",
     "QualityFlag",
+    "SimilarCase",
+    "SimilarCases",
     "Task",
     "WeightsNotFoundError",
+    "explain_by",
+    "explanation_methods",
     "get_diagnosis",
     "get_task",
     "heatmap_to_rgba",
     "load_dataset",
     "load_image",
     "load_predictor",
+    "load_similar_cases",
 ]
 
 

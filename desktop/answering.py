@@ -121,8 +121,8 @@ def _quality(prediction: Prediction) -> str:
     if prediction.quality:
         return card("Picture quality", quality_reasons(prediction.quality), name="card later")
     sentence = (
-        "It is large enough, neither too dark nor too bright, and shows more than plain skin. "
-        "Whether it is sharp and shows the whole lesion is yours to judge."
+        "Nothing was found wrong with its size, its light, its sharpness or what is in view. "
+        "Whether it shows the whole lesion is yours to judge."
     )
     badge = f'<span class="badge badge-good">{icon("ok")}Good enough</span>'
     return card("Picture quality", f'<p class="small muted">{sentence}</p>', aside=badge, name="card later")

@@ -112,8 +112,12 @@ def probabilities(prediction: Prediction) -> str:
 
 
 def quality_reasons(flags: tuple[QualityFlag, ...]) -> str:
-    """Returns what speaks against relying on the picture."""
-    return f'<ul class="reasons">{"".join(reason("bad", flag.reason, bad=True) for flag in flags)}</ul>'
+    """Returns what speaks against relying on the picture, and what is only worth a note."""
+    lines = (
+        reason("camera", flag.reason) if flag.severity == "note" else reason("bad", flag.reason, bad=True)
+        for flag in flags
+    )
+    return f'<ul class="reasons">{"".join(lines)}</ul>'
 
 
 def _why(prediction: Prediction) -> str:

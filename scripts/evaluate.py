@@ -7,53 +7,43 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from _evaluation_tables import readable
+
 from _cli import CommandParser, progress, run_command
 from derm_core.data.table import load_dataset
-from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.errors import ConfigError
 
-OVERALL = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "F1, mean over classes",
-    "weighted_f1": "F1, weighted by class",
-    "macro_auc": "AUC, mean over classes",
-    "ece": "calibration error (ECE)",
-    "brier": "Brier score",
-    "malignant_auc": "AUC for malignancy",
-    "malignant_average_precision": "average precision for malignancy",
-    "sensitivity_at_operating_point": "sensitivity for malignancy",
-    "specificity_at_operating_point": "specificity for malignancy",
-}
-CLASS_COLUMNS = {
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-    "auc": "AUC",
-    "average_precision": "AP",
-}
-GROUP_COLUMNS = {
-    "balanced_accuracy": "balanced acc.",
-    "malignant_auc": "AUC malignant",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-}
+REFERENCE = "eager"
+ALL = "all"
+"""The name of no split: every photograph."""
 
 
 def main() -> None:
     arguments = parse_arguments()
     check_writable(arguments.json)
     dataset = load_dataset(arguments.data)
+    if arguments.without and arguments.split != ALL:
+        dataset = dataset.subset(arguments.split)
+    for known in arguments.without:
+        # The audit's libraries take a moment to load.
+        from derm_core.data.known_lesions import without_lesions_of
+
+        dataset = without_lesions_of(dataset, known, progress=progress)
     # Only now, so that neither --help nor a mistyped path waits for PyTorch.
     from derm_core.serving.evaluation import evaluate_predictor
     from derm_core.serving.predictor import load_predictor
 
     figures = evaluate_predictor(
-        load_predictor(arguments.model, device=arguments.device),
+        load_predictor(
+            arguments.model,
+            device=arguments.device,
+            prevalence=arguments.prevalence,
+            runtime=arguments.runtime,
+        ),
         dataset,
         split=arguments.split,
         batch_size=arguments.batch_size,
@@ -62,6 +52,7 @@ def main() -> None:
         use_context=not arguments.photograph_alone,
         progress=lambda answers, total: progress(answers, total, "evaluating"),
     )
+    figures["without"] = [known.resolve().name for known in arguments.without]
     figures["command"] = command_of(arguments)
     if arguments.json == "-":
         print(to_json(figures))
@@ -91,6 +82,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", help="cpu, cuda, ... (default: DERM_DEVICE, or what there is)")
     parser.add_argument(
+        "--runtime",
+        default=REFERENCE,
+        help="what runs the network, as for predict.py (default: %(default)s, whose figures are the same anywhere)",
+    )
+    parser.add_argument(
         "--bootstrap",
         metavar="N",
         type=positive,
@@ -101,6 +97,22 @@ def parse_arguments() -> argparse.Namespace:
         "--photograph-alone",
         action="store_true",
         help="use nothing of the patient, also where the dataset and the model know age, sex and body site",
+    )
+    parser.add_argument(
+        "--without",
+        metavar="DATASET",
+        type=Path,
+        action="append",
+        default=[],
+        help="leave out photographs of lesions that DATASET has pictures of, such as the one that the model was "
+        "trained on: copies are found by their pixels; may be given again",
+    )
+    parser.add_argument(
+        "--prevalence",
+        metavar="SHARE",
+        type=float,
+        help="the share of malignant photographs that the risks are stated for (default: DERM_PREVALENCE, or what the "
+        "model was set for)",
     )
     parser.add_argument("--seed", metavar="N", type=natural, default=0, help="of the draw (default: 0)")
     return parser.parse_args()
@@ -137,6 +149,12 @@ def command_of(arguments: argparse.Namespace) -> str:
     for option, usual in (("bootstrap", 1000), ("seed", 0)):
         if (value := getattr(arguments, option)) != usual:
             words += [f"--{option}", str(value)]
+    for known in arguments.without:
+        words += ["--without", known.resolve().name]
+    if arguments.runtime != REFERENCE:
+        words += ["--runtime", arguments.runtime]
+    if arguments.prevalence is not None:
+        words += ["--prevalence", f"{arguments.prevalence:g}"]
     return " ".join([*words, *(["--photograph-alone"] if arguments.photograph_alone else [])])
 
 
@@ -157,110 +175,6 @@ def write_json(path: Path, figures: Mapping[str, Any]) -> None:
         except BaseException:
             Path(stream.name).unlink(missing_ok=True)
             raise
-
-
-def readable(figures: Mapping[str, Any]) -> str:
-    model, data, point = figures["model"], figures["data"], figures["operating_point"]
-    parts = [
-        f"model {model['name']} {model['version']} (SHA-256 {model['sha256'][:12]}), task {model['task']}\n"
-        f"data  {data['name']} (fingerprint {data['fingerprint'][:12]}), split {data['split']}: "
-        f"{figures['n']} photographs of {figures['lesions']} lesions, {figures['malignant_lesions']} of them malignant"
-    ]
-    if figures["left_out"]:
-        parts.append(f"{figures['left_out']} photographs of diagnoses outside the task were left out.")
-    if figures["per_class"] is None:
-        parts.append(
-            "The dataset has none of the model's diagnoses: only the risk of malignancy is measured."
-        )
-    alone = figures["photograph_alone"]
-    if alone:
-        parts.append(
-            f"Of {figures['context']} photographs the answers use age, sex or body site; beside that, the photographs "
-            "alone."
-        )
-    parts.append(
-        table(
-            ["", "", "95% interval", *(["photo alone", "95% interval"] if alone else [])],
-            [
-                [
-                    title,
-                    number(figures[key]),
-                    interval(figures["ci95"][key]),
-                    *([number(alone[key]), interval(alone["ci95"][key])] if alone else []),
-                ]
-                for key, title in OVERALL.items()
-                if figures[key] is not None
-            ],
-        )
-    )
-    parts.append(
-        f"Sensitivity and specificity at the operating point {point['name']}: referred from a probability of "
-        f"{number(point['threshold'])} on.\nAdvice given: "
-        + ", ".join(f"{advice} {count}" for advice, count in figures["advice"].items())
-        + f". Intervals: {figures['bootstrap']['replicates']} bootstraps over lesions."
-    )
-    if figures["per_class"] is not None:
-        parts += [
-            class_table(figures["per_class"]),
-            confusion_table(figures["classes"], figures["confusion_matrix"]),
-        ]
-    parts += [group_table(kind, groups) for kind, groups in figures["subgroups"].items()]
-    return "\n\n".join([*parts, NOTICE])
-
-
-def class_table(per_class: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = [
-        [
-            code,
-            DIAGNOSES[code].name,
-            str(entry["n"]),
-            str(entry["lesions"]),
-            *(number(entry[key]) for key in CLASS_COLUMNS),
-            interval(entry["ci95"]["auc"]),
-        ]
-        for code, entry in per_class.items()
-    ]
-    return table(["class", "", "photos", "lesions", *CLASS_COLUMNS.values(), "AUC 95%"], rows)
-
-
-def confusion_table(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
-    rows = [[code, "", *(str(count) for count in row)] for code, row in zip(classes, matrix, strict=True)]
-    return table(["truth", "answered:", *classes], rows)
-
-
-def group_table(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
-    rows = []
-    for name, entry in groups.items():
-        row = [name, "", str(entry["n"]), str(entry["lesions"])]
-        if "ci95" in entry:
-            for key in GROUP_COLUMNS:
-                row += [number(entry[key]), interval(entry["ci95"][key])]
-        else:
-            row += ["too few to measure", *[""] * (2 * len(GROUP_COLUMNS) - 1)]
-        rows.append(row)
-    measured = [cell for title in GROUP_COLUMNS.values() for cell in (title, "95%")]
-    return table([kind.replace("_", " "), "", "photos", "lesions", *measured], rows)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns lines in columns, the first two flush left and the others flush right."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            if width
-        ).rstrip()
-        for row in (header, *rows)
-    )
-
-
-def number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def interval(ends: Sequence[float] | None) -> str:
-    return "-" if ends is None else f"{ends[0]:.3f}-{ends[1]:.3f}"
 
 
 if __name__ == "__main__":

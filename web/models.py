@@ -68,9 +68,10 @@ class Prediction(Base):
     """One photograph and its answer, with all that is needed to show it as it was given.
 
     `key` names it in addresses and names its folder of files. `probabilities` maps class codes to values that sum
-    to 1, in the model's order; `quality` lists `{"name", "reason"}`; `operating_point_measured` is what the model's
-    bundle says of the operating point. `width` and `height` are the stored photograph's, in pixels. `age` is in years;
-    `context` names what of age, sex and site moved the answer, separated by spaces: nothing did where it is empty.
+    to 1, in the model's order; `quality` lists `{"name", "reason", "severity"}`, the severity missing in old rows;
+    `operating_point_measured` is what the model's bundle says of the operating point. `width` and `height` are the
+    stored photograph's, in pixels. `age` is in years; `context` names what of age, sex and site moved the answer,
+    separated by spaces: nothing did where it is empty.
     """
 
     __tablename__ = "predictions"

@@ -1,4 +1,8 @@
-"""Takes lesion ids from a dataset that knows them, for pictures of another one that are copies of its pictures."""
+"""Lesions of one dataset that another one knows: takes their ids from it, or leaves their pictures out.
+
+Public sets often repeat each other's pictures without their lesion ids. Pictures are compared as the audit compares
+them: copies are found also where they were resized, recompressed, mirrored or cropped.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from derm_core.data.audit import run_audit
 from derm_core.data.audit_set import AuditSet, read_audit_sets
 from derm_core.data.inspection import Progress
 from derm_core.data.source import Source, SourceRow
+from derm_core.data.table import Dataset
+from derm_core.errors import DatasetError
 
 
 def adopt_lesions(
@@ -16,9 +22,8 @@ def adopt_lesions(
 ) -> Source:
     """Returns the source with a lesion id for every picture that shows a lesion of the known dataset.
 
-    Public sets often repeat each other's pictures without their lesion ids; split by picture, one lesion then lies on
-    both sides. Pictures are compared as the audit compares them: copies are found also where they were resized,
-    recompressed, mirrored or cropped. Copies within the source share an id too. An id that the source has stays.
+    Split by picture, such a lesion would lie on both sides. Copies within the source share an id too. An id that the
+    source has stays.
 
     Args:
         source: its rows may lack lesion ids.
@@ -47,3 +52,30 @@ def adopt_lesions(
         for place, row in zip(own, source.rows, strict=True)
     ]
     return replace(source, rows=tuple(adopted))
+
+
+def without_lesions_of(
+    dataset: Dataset, known: Path, *, workers: int | None = None, progress: Progress | None = None
+) -> Dataset:
+    """Returns the photographs of lesions of which the known dataset has no picture.
+
+    What a model learnt from one dataset is measured on another by these alone.
+
+    Args:
+        dataset: all or some of the photographs of a dataset folder.
+        known, workers, progress: as in `adopt_lesions`.
+
+    Raises:
+        DatasetError: `known` is not there, is the same dataset, or knows all of the lesions.
+    """
+    own, other = read_audit_sets([dataset.folder, known])
+    images = set(dataset.table["image"])
+    own = replace(own, rows=tuple(row for row in own.rows if row.image in images))
+    audit = run_audit([own, other], workers=workers, progress=progress)
+    places, others = audit.places_of
+    shared = set(audit.lesions[others].tolist())
+    foreign = {audit.pictures[place].row.image for place in places if int(audit.lesions[place]) not in shared}
+    table = dataset.table[dataset.table["image"].isin(foreign)].reset_index(drop=True)
+    if table.empty:
+        raise DatasetError(f"{known} has pictures of every lesion of {dataset.folder}: none is left.")
+    return replace(dataset, table=table)

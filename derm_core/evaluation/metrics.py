@@ -11,7 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
-from derm_core.evaluation.calibration import brier_score, expected_calibration_error
+from derm_core.evaluation.calibration import (
+    brier_score,
+    calibration_error_by_chance,
+    equal_mass_calibration_error,
+    expected_calibration_error,
+)
 from derm_core.evaluation.intervals import (
     REPLICATES,
     bootstrap_over_lesions,
@@ -33,7 +38,10 @@ Groups = Mapping[str, Mapping[str, np.ndarray]]
 """Kind of group (such as "sex") -> group -> bool (N,), the pictures in it."""
 
 CLASS_FIGURES = ("precision", "recall", "f1", "auc", "average_precision")
-_OVER_CLASSES = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc", "ece", "brier")
+_OVER_CLASSES = (
+    *("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auc"),
+    *("ece", "ece_equal_mass", "brier"),
+)
 _OVER_MALIGNANCY = {
     "malignant_auc": "malignant_auc",
     "malignant_average_precision": "malignant_average_precision",
@@ -45,7 +53,9 @@ _TABLES = ("confusion_matrix", "per_class", "ci95", "subgroups")
 KEYS = (
     *_COUNTS,
     "classes",
+    "mean_risk",
     *_OVER_CLASSES,
+    "ece_by_chance",
     *_OVER_MALIGNANCY.values(),
     "operating_point",
     *_TABLES,
@@ -88,7 +98,9 @@ def evaluate_probabilities(
         `KEYS`. `macro_f1` and `balanced_accuracy` are means over the classes that occur, `macro_auc` that of the
         one-versus-rest areas of classes with both labels. `ece` has 15 equal-width bins over the top class's
         probability; `brier` is summed over classes and averaged over pictures. `confusion_matrix` has the truth in
-        rows. `ci95` is {figure: [low, high]}; each class and each subgroup carries its own.
+        rows. `ece_equal_mass` has bins of equal number instead, and `ece_by_chance` is the `ece` that perfectly
+        calibrated answers would show for want of photographs. `mean_risk` is the mean probability of malignancy.
+        `ci95` is {figure: [low, high]}; each class and each subgroup carries its own.
 
     Raises:
         ValueError: arrays that do not belong together, or probabilities that are none.
@@ -122,6 +134,7 @@ def evaluate_probabilities(
     figures["ci95"]["accuracy"] = proportion_interval(
         drawn["accuracy"], values["accuracy"], figures["lesions"]
     )
+    figures["ece_by_chance"] = calibration_error_by_chance(probabilities, lesions)
     figures["confusion_matrix"] = confusion_matrix(labels, answers, labels=range(len(classes))).tolist()
     figures["per_class"] = {
         code: _one_class(column, per_class, drawn, labels, answers, lesions)
@@ -162,6 +175,7 @@ def evaluate_malignancy(
     values, ci95 = malignancy_values(is_malignant, probability, lesions, operating_threshold, **draw)
     figures: Figures = dict.fromkeys(KEYS)
     figures |= counts_of(is_malignant, lesions) | {"classes": list(classes)}
+    figures["mean_risk"] = float(probability.mean())
     figures |= {key: plain(values[name]) for name, key in _OVER_MALIGNANCY.items()}
     figures["operating_point"] = {"name": operating_name, "threshold": plain(operating_threshold)}
     figures["ci95"] = dict.fromkeys(_OVER_CLASSES) | {
@@ -195,6 +209,7 @@ def _class_values(labels: np.ndarray, probabilities: np.ndarray) -> tuple[Figure
         "weighted_f1": float(f1_score(labels, answers, average="weighted", zero_division=0.0)),
         "macro_auc": float(mean_of_defined(ranked[:, 0])),
         "ece": expected_calibration_error(probabilities, labels),
+        "ece_equal_mass": equal_mass_calibration_error(probabilities, labels),
         "brier": brier_score(probabilities, labels),
     }
     return values, per_class

@@ -66,6 +66,7 @@ def class_statistics(
     cells = np.zeros((count, classes * classes))
     cells[np.arange(count), labels * classes + predicted] = 1.0
     error = calibration_bins(probabilities, labels)
+    equal_mass_error = calibration_bins(probabilities, labels, equal_mass=True)
     truth = np.eye(classes)[labels]
     squares = ((probabilities - truth) ** 2).sum(axis=1)
     rankings = [ranking(labels == column, probabilities[:, column]) for column in range(classes) if ranked]
@@ -82,6 +83,7 @@ def class_statistics(
             "macro_f1": mean_of_defined(f1),
             "weighted_f1": ratio((np.nan_to_num(f1) * of_class).sum(axis=1), total),
             "ece": np.abs(weights @ error).sum(axis=1) / total,
+            "ece_equal_mass": np.abs(weights @ equal_mass_error).sum(axis=1) / total,
             "brier": weights @ squares / total,
             "precision": ratio(right, as_class),
             "recall": recall,

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from derm_core.data.table import Dataset
-from derm_core.errors import ConfigError
-from derm_core.evaluation.calibration import fit_temperature, operating_threshold
-from derm_core.evaluation.malignancy import measure_operating_point
-from derm_core.experiments.candidate import (
-    Candidate,
-    Progress,
-    answer_split,
-    data_name,
-    open_average,
-    probability_table,
-)
-from derm_core.experiments.context_fitting import fit_context_model, fit_weight
+from derm_core.evaluation.malignancy import Figures, measure_operating_point
+from derm_core.experiments.calibrating import Certainty, calibrate
+from derm_core.experiments.candidate import Candidate, Progress, data_name, open_average
+from derm_core.experiments.reference_fitting import fit_reference
 from derm_core.serving.bundle import check_free, save_bundle
-from derm_core.serving.context import ContextModel, contexts_of
-from derm_core.serving.description import BundleDescription, OperatingPoint
+from derm_core.serving.conformal import ConformalSets
+from derm_core.serving.description import BundleDescription
 from derm_core.serving.evaluation import evaluate_predictor
 from derm_core.serving.model_card import write_model_card
-from derm_core.serving.predictor import Predictor
-
-SENSITIVITIES = (0.95, 0.90)
-"""Operating points that a bundle carries; advice follows the first."""
+from derm_core.serving.operating_point import OperatingPoint
+from derm_core.serving.prediction import Prediction
 
 
 def make_bundle(
@@ -51,10 +41,11 @@ def make_bundle(
 ) -> BundleDescription:
     """Makes a model bundle of a run's best epoch, or of the average of several runs.
 
-    Temperature and operating points are set on the last run's validation split, through the predictor itself, so that
-    what is rounded when the weights are stored is rounded there too. Where the data knows age, sex or body site, the
-    bundle learns to use them, with operating points of their own. Figures come from the test split, where the
-    dataset has one.
+    Temperature, operating points and the thresholds of plausible diagnoses are set on the last run's validation split,
+    through the predictor itself, so that what is rounded when the weights are stored is rounded there too. Where the
+    data knows age, sex or body site, the bundle learns to use them, with thresholds of their own. What the training
+    photographs are like is kept, so that pictures of other things are not answered. Figures come from the test split,
+    where the dataset has one.
 
     Args:
         runs: the run folder, or several whose weights are averaged; or the last.pt in them.
@@ -77,21 +68,25 @@ def make_bundle(
     check_free(folder, overwrite=overwrite)
     candidate = open_average(runs, dataset, image_size=image_size)
     description = candidate.describe(name=name, version=version, origin=origin)
-    temperature = _fit_temperature(candidate, candidate.predictor(description, half=half), progress)
-    description = replace(description, temperature=temperature)
-    points = _operating_points(candidate, candidate.predictor(description, half=half), test_split, progress)
-    description = replace(description, operating_points=points, default_operating_point=points[0].name)
-    context = _fit_context(candidate, candidate.predictor(description, half=half), progress)
-    if context is not None:
-        description = replace(description, context=context)
-        predictor = candidate.predictor(description, half=half)
-        with_context = _operating_points(candidate, predictor, test_split, progress)
-        description = replace(description, context_operating_points=with_context)
+    certainty = calibrate(candidate, description, half=half, progress=progress)
+    reference = fit_reference(
+        candidate.predictor(certainty.description, half=half),
+        candidate.split(candidate.config.data.train_split),
+        candidate.split(candidate.config.data.valid_split),
+        progress=progress,
+    )
+    description = replace(certainty.description, reference_statistics=reference)
+    certainty = replace(certainty, description=description)
     if test_split in set(dataset.table["split"]):
         predictor = candidate.predictor(description, half=half)
         metrics = evaluate_predictor(predictor, dataset, split=test_split, progress=progress)
         # The predictor was made of a bundle with the same weights: the description has its SHA-256.
-        description = replace(predictor.description, metrics=metrics | {"command": evaluate_command})
+        description = replace(
+            _measured(predictor.description, metrics, _where(candidate, test_split)),
+            metrics=metrics | {"command": evaluate_command},
+        )
+    else:
+        description = _measured_where_set(certainty, _where(candidate, None))
     return save_bundle(
         folder,
         model_state=candidate.state,
@@ -102,89 +97,77 @@ def make_bundle(
     )
 
 
-def _fit_temperature(candidate: Candidate, predictor: Predictor, progress: Progress | None) -> float:
-    subset = candidate.split(candidate.config.data.valid_split)
-    probabilities = probability_table(answer_split(predictor, subset, progress))
-    # Logits are known but for a constant a row, which softmax does not see.
-    return fit_temperature(
-        np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)), candidate.labels(subset)
+def _measured(description: BundleDescription, metrics: Figures, measured_on: str) -> BundleDescription:
+    """Returns the description with what an evaluation found at its operating points and of its sets.
+
+    Answers that know of the patients are measured where the data knows any; what is of them stays empty elsewhere.
+    """
+    alone = metrics["photograph_alone"] or metrics
+    told = metrics if metrics["context"] else None
+    conformal = description.conformal
+    if conformal is not None:
+        conformal = replace(conformal, photograph=_measured_sets(conformal.photograph, alone, measured_on))
+        if conformal.context is not None and told:
+            conformal = replace(conformal, context=_measured_sets(conformal.context, told, measured_on))
+    context_points = description.context_operating_points
+    if told:
+        context_points = _measured_points(context_points, told["operating_points"], measured_on)
+    return replace(
+        description,
+        conformal=conformal,
+        operating_points=_measured_points(
+            description.operating_points, alone["operating_points"], measured_on
+        ),
+        context_operating_points=context_points,
     )
 
 
-def _fit_context(
-    candidate: Candidate, predictor: Predictor, progress: Progress | None
-) -> ContextModel | None:
-    train = candidate.split(candidate.config.data.train_split)
-    model = fit_context_model(train, candidate.labels(train), len(candidate.classes))
-    if model is None:
-        return None
-    valid = candidate.split(candidate.config.data.valid_split)
-    contexts = contexts_of(valid)
-    known = np.array([bool(model.uses(context)) for context in contexts])
-    if not known.any():
-        return None
-    # Scaled by the temperature, and known but for a constant a row, which softmax does not see.
-    probabilities = probability_table(answer_split(predictor, valid, progress))
-    logits = predictor.description.temperature * np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    evidence = np.stack([model.evidence(context) for context in contexts])
-    weight, temperature = fit_weight(logits[known], evidence[known], candidate.labels(valid)[known])
-    return replace(model, weight=weight, temperature=temperature)
+def _measured_where_set(certainty: Certainty, measured_on: str) -> BundleDescription:
+    """Returns the description with the operating points as measured on the pictures that they were set on."""
+    description = certainty.description
+
+    def points(which: Sequence[OperatingPoint], answers: Sequence[Prediction]) -> tuple[OperatingPoint, ...]:
+        risk = np.array([answer.malignant_probability for answer in answers])
+        figures = [
+            measure_operating_point(risk, certainty.malignant, certainty.valid.lesions, point.threshold)
+            for point in which
+        ]
+        return _measured_points(which, figures, measured_on)
+
+    return replace(
+        description,
+        operating_points=points(description.operating_points, certainty.alone),
+        context_operating_points=points(description.context_operating_points, certainty.told),
+    )
 
 
-def _operating_points(
-    candidate: Candidate, predictor: Predictor, measured_split: str, progress: Progress | None
+def _measured_points(
+    points: Sequence[OperatingPoint], figures: Sequence[Figures], measured_on: str
 ) -> tuple[OperatingPoint, ...]:
-    """Sets the thresholds on the validation split, and measures them on another where there is one."""
-    valid_split, dataset = candidate.config.data.valid_split, candidate.dataset
-    source = f"split of {data_name(dataset)}"
-    chosen = _risks(candidate, predictor, valid_split, progress)
-    if not chosen.malignant.any():
-        raise ConfigError(
-            f"The {valid_split} split of {dataset.folder} holds no malignant picture, so no operating point can be "
-            "set. Split it anew with prepare_data."
+    return tuple(
+        replace(
+            point,
+            sensitivity=found["sensitivity"],
+            specificity=found["specificity"],
+            sensitivity_ci95=_interval(found["sensitivity_ci95"]),
+            specificity_ci95=_interval(found["specificity_ci95"]),
+            lesions=found["lesions"],
+            photographs=found["photographs"],
+            measured_on=measured_on,
         )
-    if measured_split in set(dataset.table["split"]):
-        seen = _risks(candidate, predictor, measured_split, progress)
-        measured_on = f"{measured_split} {source}; the threshold was set on its {valid_split} split"
-    else:
-        seen, measured_on = chosen, f"{valid_split} {source}, on which the threshold was set"
-    points = []
-    for sensitivity in SENSITIVITIES:
-        threshold = operating_threshold(chosen.risk, chosen.malignant, sensitivity)
-        figures = measure_operating_point(seen.risk, seen.malignant, seen.lesions, threshold)
-        points.append(
-            OperatingPoint(
-                name=f"sensitivity-{sensitivity:.2f}",
-                threshold=threshold,
-                sensitivity=figures["sensitivity"],
-                specificity=figures["specificity"],
-                sensitivity_ci95=_interval(figures["sensitivity_ci95"]),
-                specificity_ci95=_interval(figures["specificity_ci95"]),
-                lesions=figures["lesions"],
-                photographs=figures["photographs"],
-                measured_on=measured_on,
-            )
-        )
-    return tuple(points)
-
-
-@dataclass(frozen=True)
-class _Risks:
-    """risk: float64 (N,); malignant: bool (N,); lesions: str (N,)."""
-
-    risk: np.ndarray
-    malignant: np.ndarray
-    lesions: np.ndarray
-
-
-def _risks(candidate: Candidate, predictor: Predictor, split: str, progress: Progress | None) -> _Risks:
-    subset = candidate.split(split)
-    answers = answer_split(predictor, subset, progress, contexts=contexts_of(subset))
-    return _Risks(
-        np.array([answer.malignant_probability for answer in answers]),
-        np.array(predictor.description.malignant)[candidate.labels(subset)],
-        subset.lesions,
+        for point, found in zip(points, figures, strict=True)
     )
+
+
+def _measured_sets(sets: ConformalSets, metrics: Figures, measured_on: str) -> ConformalSets:
+    return replace(sets, measured=metrics["plausible"] | {"measured_on": measured_on})
+
+
+def _where(candidate: Candidate, measured_split: str | None) -> str:
+    valid_split, source = candidate.config.data.valid_split, f"split of {data_name(candidate.dataset)}"
+    if measured_split is None:
+        return f"{valid_split} {source}, on which the threshold was set"
+    return f"{measured_split} {source}; the threshold was set on its {valid_split} split"
 
 
 def _interval(ends: list[float] | None) -> tuple[float, float] | None:

@@ -20,8 +20,9 @@ from derm_core.images import load_image
 from derm_core.serving.bundle import load_bundle, save_bundle
 from derm_core.serving.context import PatientContext
 from derm_core.serving.description import DESCRIPTION_FILE, BundleDescription, OperatingPoint
+from derm_core.serving.devices import choose_device
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.predictor import Predictor
 from derm_core.training.checkpoint import LAST, load_best, load_last, load_last_weights
 from derm_core.training.config import RunConfig, changed_settings
 from derm_core.training.run_folder import MADE_WITH, read_run_config
@@ -110,7 +111,8 @@ class Candidate:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "bundle"
             save_bundle(folder, model_state=self.state, description=description, half=half)
-            return load_predictor(folder)
+            # What the environment says of the clinic has no part in how a model is set and measured.
+            return Predictor(load_bundle(folder), device=choose_device())
 
     def _describe_weights(self) -> dict[str, str]:
         if len(self.ingredients) > 1:
@@ -182,7 +184,7 @@ def _open(run: Path, dataset: Dataset, image_size: int | None, *, first_command:
         image_size=image_size or config.data.image_size,
         epoch=epoch,
         state=state,
-        made_with=made_with,
+        made_with={key: value for key, value in made_with.items() if value},
         commands=(shlex.join(command),),
         ingredients=(str(Path(*run.parts[-2:])) if run.is_absolute() else str(run),),
     )
@@ -206,7 +208,7 @@ def _open_bundle(folder: Path, dataset: Dataset, image_size: int | None, first_c
         image_size=image_size or description.preprocessing.image_size,
         epoch=int(training.get("best_epoch", 0)),
         state=dict(bundle.model_state),
-        made_with={key: str(training.get(key, "")) for key in MADE_WITH},
+        made_with={key: str(training[key]) for key in MADE_WITH if training.get(key)},
         commands=commands,
         ingredients=(
             f"the bundle {description.name} {description.version} of {numbers} {last_command} "
@@ -238,6 +240,9 @@ def open_average(runs: Sequence[Path], dataset: Dataset, *, image_size: int | No
             f"Weights of different networks cannot be averaged: {found}. Name runs of one kind."
         )
     last = parts[-1]
+    if len(parts) == 1:
+        # Its weights as they are, to the bit: the mean of one turns a negative zero into a positive one.
+        return last
     state = {
         name: torch.stack([part.state[name] for part in parts]).mean(0)
         if value.is_floating_point()
@@ -250,7 +255,7 @@ def open_average(runs: Sequence[Path], dataset: Dataset, *, image_size: int | No
         state=state,
         commands=tuple(command for part in parts for command in part.commands),
         ingredients=tuple(name for part in parts for name in part.ingredients),
-        origin=last.origin if len(parts) == 1 else "",
+        origin="",
     )
 
 

@@ -23,6 +23,7 @@ from derm_core.experiments.plots import METRICS, epoch_figures
 from derm_core.experiments.report_page import RunRow, RunTable, Section, report_page
 from derm_core.experiments.run_table import ReportedRun, append_records, read_runs, write_records
 from derm_core.experiments.samples import sample_figure
+from derm_core.experiments.selective_plots import selective_figure
 from derm_core.experiments.weight_plots import weight_figure
 from derm_core.files import new_folder, replace_file
 
@@ -33,7 +34,10 @@ _FINGERPRINT_DIGITS = 12
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 """Wraps what is gone through, its number, and what is done with it: "answering" or "drawing"."""
-_NEEDS_DATA = "ROC and precision-recall curves, reliability, each diagnosis, groups of people, sample answers"
+_NEEDS_DATA = (
+    "ROC and precision-recall curves, reliability, accuracy against coverage, each diagnosis, groups of people, "
+    "sample answers"
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ def _figures(group: Group, answers: Sequence[RunAnswers], bootstrap: int) -> lis
     if answers:
         on = _answered(answers)
         figures += curve_figures(answers, group, on, bootstrap=bootstrap)
+        figures.append(selective_figure(answers, group, on, bootstrap=bootstrap))
         figures += bar_figures(answers, group, on)
         best = max(answers, key=lambda one: one.figures["macro_f1"] or 0.0)
         figures.append(sample_figure(best, group, _answered([best])))

@@ -23,6 +23,7 @@ from derm_core.diagnoses import NOTICE
 from derm_core.errors import BundleError
 from derm_core.files import new_folder, write_synced
 from derm_core.models import build_model, load_weights
+from derm_core.serving.bundle_files import find_bundle, read_weights
 from derm_core.serving.description import (
     DESCRIPTION_FILE,
     MODEL_CARD_FILE,
@@ -31,7 +32,6 @@ from derm_core.serving.description import (
     OperatingPoint,
     read_description,
 )
-from derm_core.serving.registry import BUNDLED, default_registry
 
 __all__ = [
     "Bundle",
@@ -128,43 +128,14 @@ def load_bundle(folder: Path) -> Bundle:
         BundleError: a file is missing or altered, or model.json is newer, incomplete or of wrong types.
     """
     description = read_description(folder)
-    path = folder / WEIGHTS_FILE
-    try:
-        content = path.read_bytes()
-    except OSError as err:
-        raise BundleError(f"{path} cannot be read ({err.strerror}). Copy the bundle again.") from err
-    found = hashlib.sha256(content).hexdigest()
-    if found != description.weights_sha256:
-        raise BundleError(
-            f"{path} was altered or cut short: its SHA-256 is {found[:12]}..., and model.json says "
-            f"{description.weights_sha256[:12]}.... Copy the bundle again."
-        )
+    content = read_weights(folder, description)
     try:
         state = load(content)
     except SafetensorError as err:
-        raise BundleError(f"{path} is no safetensors file ({err}). Export the bundle again.") from err
-    return Bundle(folder, description, {name: _full_precision(tensor) for name, tensor in state.items()})
-
-
-def find_bundle(name_or_folder: str | Path) -> Path:
-    """Returns the folder of "bundled", of a path to a bundle, or of a registered `name` or `name@version`.
-
-    A bare word is a registered name, unless a folder of that name lies in the current one and holds a bundle.
-
-    Raises:
-        BundleError: there is no such bundle; registered files were altered.
-    """
-    if name_or_folder == BUNDLED:
-        return Path(__file__).resolve().parents[1] / "bundled"
-    path = Path(name_or_folder).expanduser()
-    if (path / DESCRIPTION_FILE).is_file():
-        return path
-    if isinstance(name_or_folder, Path) or path.name != str(name_or_folder) or path.is_dir():
-        missing = f"holds no {DESCRIPTION_FILE}" if path.is_dir() else "does not exist"
         raise BundleError(
-            f"{path} {missing}. Name a model bundle's folder, a registered model or {BUNDLED!r}."
-        )
-    return default_registry().resolve(str(name_or_folder))
+            f"{folder / WEIGHTS_FILE} is no safetensors file ({err}). Export the bundle again."
+        ) from err
+    return Bundle(folder, description, {name: _full_precision(tensor) for name, tensor in state.items()})
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:

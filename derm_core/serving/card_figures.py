@@ -37,13 +37,6 @@ _OVERALL = {
     ),
     "weighted_f1": ("F1, weighted", "the same, each diagnosis counting by how often it occurs"),
 }
-_CALIBRATION = {
-    "ece": (
-        "Expected calibration error",
-        "how far the stated probability lies from the share that is right; 0 is best",
-    ),
-    "brier": ("Brier score", "squared error of the probabilities, summed over diagnoses; 0 is best"),
-}
 _PER_CLASS = {
     "recall": "Recall",
     "precision": "Precision",
@@ -57,12 +50,27 @@ _PER_GROUP = {
     "specificity": "Specificity",
     "balanced_accuracy": "Balanced accuracy",
 }
-_GROUPS = {"sex": "Sex", "age": "Age in years", "site": "Site", "confirmed_by": "Diagnosis confirmed by"}
+_GROUPS = {
+    "sex": "Sex",
+    "age": "Age in years",
+    "site": "Site",
+    "confirmed_by": "Diagnosis confirmed by",
+    "acquisition": "How it was taken",
+}
 _MEMBERS = {
     "histo": "histopathology",
     "follow_up": "follow-up",
     "consensus": "consensus of experts",
     "confocal": "confocal microscopy",
+    "round field": "dark corners around a round field",
+    "full frame": "the frame filled with skin",
+}
+
+
+_COMPARED = {
+    "sensitivity": "the share of malignant lesions referred",
+    "specificity": "the share of benign lesions not referred",
+    "accuracy": "the share of photographs named rightly",
 }
 
 
@@ -86,7 +94,7 @@ def figures_section(description: Values, metrics: Values) -> str:
             f"For {metrics['context']} of the photographs the patient's age, sex or the body site is known, and the "
             "answers use it. What the photograph alone gives stands beside."
         )
-    return "\n\n".join([*parts, _overall(metrics, _OVERALL), command_block(metrics)])
+    return "\n\n".join([*parts, overall_table(metrics, _OVERALL), command_block(metrics)])
 
 
 def _apart(description: Values, data: Values) -> str:
@@ -96,7 +104,8 @@ def _apart(description: Values, data: Values) -> str:
     return "The dataset is split by lesion: no lesion of this split was trained or tuned on. "
 
 
-def _overall(metrics: Values, titles: Mapping[str, tuple[str, str]]) -> str:
+def overall_table(metrics: Values, titles: Mapping[str, tuple[str, str]]) -> str:
+    """Returns a row a figure: its title, value and interval, what the photograph alone gives, and what it says."""
     alone = metrics.get("photograph_alone")
     rows = [
         [
@@ -111,66 +120,6 @@ def _overall(metrics: Values, titles: Mapping[str, tuple[str, str]]) -> str:
     ]
     beside = ["Photograph alone"] if alone else []
     return table(["Figure", "Value", "95% interval", *beside, "What it says"], rows)
-
-
-def operating_points_section(description: Values, metrics: Values) -> str:
-    """Returns from where on the advice is to refer, what that means for a hundred patients, and all thresholds."""
-    default = description["default_operating_point"]
-    alone = {point["name"]: point for point in description["operating_points"]}
-    moved = {point["name"]: point for point in description.get("context_operating_points") or ()}
-    threshold = number(alone[default]["threshold"])
-    text = (
-        f"The advice is to refer where the probability of malignancy is at least {threshold} (operating point "
-        f"`{default}`)"
-    )
-    if moved:
-        text += f", or {number(moved[default]['threshold'])} where the answer uses age, sex or body site"
-    parts = ["## When it advises to refer", f"{text}.{_natural_frequencies(metrics)}"]
-    parts.append("The thresholds, with what was measured at each:")
-    parts.append(_points_table(alone))
-    if moved:
-        parts += ["And where the answers use age, sex or body site:", _points_table(moved)]
-    if advice := metrics.get("advice"):
-        given = ", ".join(f"{name} {count}" for name, count in advice.items())
-        parts.append(f"Advice given on the photographs measured: {given}.")
-    return "\n\n".join(parts)
-
-
-def _points_table(points: Mapping[str, Values]) -> str:
-    rows = [
-        [
-            f"`{name}`",
-            number(point["threshold"]),
-            with_interval(point["sensitivity"], point["sensitivity_ci95"]),
-            with_interval(point["specificity"], point["specificity_ci95"]),
-            str(point["photographs"]),
-            str(point["lesions"]),
-            cell(point["measured_on"]),
-        ]
-        for name, point in points.items()
-    ]
-    header = [
-        "Operating point",
-        "Threshold",
-        "Sensitivity",
-        "Specificity",
-        "Photographs",
-        "Lesions",
-        "Measured on",
-    ]
-    return table(header, rows)
-
-
-def _natural_frequencies(metrics: Values) -> str:
-    found = metrics.get("sensitivity_at_operating_point")
-    spared = metrics.get("specificity_at_operating_point")
-    if found is None or spared is None:
-        return ""
-    of_malignant, of_benign = round(1000 * found), round(1000 * spared)
-    return (
-        f" Of 1000 photographs of malignant lesions {of_malignant} are then referred and {1000 - of_malignant} missed; "
-        f"of 1000 of benign lesions {of_benign} are spared and {1000 - of_benign} referred without need."
-    )
 
 
 def classes_section(metrics: Values) -> str:
@@ -226,18 +175,30 @@ def _group_cells(entry: Values) -> list[str]:
     return [with_interval(entry[key], entry["ci95"][key]) for key in _PER_GROUP]
 
 
-def calibration_section(description: Values, metrics: Values) -> str:
-    """Returns how far stated probabilities can be believed."""
-    parts = [
-        "## Calibration",
-        f"The network's outputs are divided by a temperature of {number(description['temperature'])} (Guo et al., "
-        "arXiv 1706.04599), so that of the answers given with some probability about that share is right. This holds "
-        "for a mix of lesions like the one measured: where malignant lesions are rarer, the true risk is lower than "
-        "the one stated.",
-    ]
-    if metrics.get("per_class"):
-        parts.append(_overall(metrics, _CALIBRATION))
-    return "\n\n".join(parts)
+def differences_text(metrics: Values) -> str:
+    """Returns in words between which groups the figures differ; nothing where that was not tested."""
+    tests = metrics.get("group_differences")
+    if not tests:
+        return ""
+    found = []
+    for test in tests:
+        if test["differs"]:
+            low, high = (end(test["groups"], key=test["groups"].__getitem__) for end in (min, max))
+            found.append(
+                f"- {_GROUPS.get(test['kind'], test['kind'])}: {_COMPARED[test['figure']]} is lowest for "
+                f"{cell(_MEMBERS.get(low, low))} ({number(test['groups'][low])}) and highest for "
+                f"{cell(_MEMBERS.get(high, high))} ({number(test['groups'][high])}; p = {number(test['p_adjusted'])})."
+            )
+    many = f"{len(tests)} comparisons between groups (permutation tests over lesions, p-values corrected by Holm)"
+    if not found:
+        return f"Of {many}, none shows a difference beyond chance; with so few lesions small ones would not be seen."
+    return "\n".join(
+        [
+            f"Of {many}, these differ beyond chance. Groups also differ in how hard their lesions are:",
+            "",
+            *found,
+        ]
+    )
 
 
 def command_block(metrics: Values) -> str:

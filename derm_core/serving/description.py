@@ -12,13 +12,16 @@ from derm_core.data.transforms import Preprocessing
 from derm_core.diagnoses import DIAGNOSES
 from derm_core.errors import BundleError, ConfigError
 from derm_core.models import check_architecture
-from derm_core.models.views import VIEWS
+from derm_core.models.names import VIEWS
+from derm_core.serving.calibration import Calibration
+from derm_core.serving.conformal import Conformal
 from derm_core.serving.context import ContextModel
+from derm_core.serving.format_versions import FORMAT_VERSION, check_format, upgraded
 from derm_core.serving.operating_point import OperatingPoint, parse_points
+from derm_core.serving.outliers import Reference
 from derm_core.serving.parsing import (
     parse_list,
     parse_mapping,
-    parse_mapping_or_none,
     parse_object,
     parse_positive,
     parse_text,
@@ -26,10 +29,10 @@ from derm_core.serving.parsing import (
     parse_whole,
     wrong,
 )
+from derm_core.serving.prevalence import Prevalence
 from derm_core.serving.quality import QualityLimits
 
 DESCRIPTION_FILE, WEIGHTS_FILE, MODEL_CARD_FILE = "model.json", "model.safetensors", "MODEL_CARD.md"
-FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,12 @@ class BundleDescription:
         operating_points, default_operating_point: thresholds, and the name of the one that advice follows.
         context: how age, sex and site move the answer; None where they are of no use to this model.
         context_operating_points: as `operating_points` and of the same names, for answers that they have moved.
+        calibration: what is added to the scaled logits; None for nothing.
+        prevalence: how common malignant lesions were where probabilities and thresholds were set, and where the model
+            answers; None where that is not known.
+        conformal: how the set of plausible diagnoses is made; None where there is none.
         quality: from where on a picture is not answered.
-        reference_statistics: of the training data's features; None where there are none.
+        reference_statistics: of the training data's features; None where pictures unlike them are answered too.
         metrics: what evaluation measured on the test split.
         data: name, fingerprint, licence and counts of what it was trained on.
         licence, origin: of the weights.
@@ -70,8 +77,11 @@ class BundleDescription:
     views: int = 1
     context: ContextModel | None = None
     context_operating_points: tuple[OperatingPoint, ...] = ()
+    calibration: Calibration | None = None
+    prevalence: Prevalence | None = None
+    conformal: Conformal | None = None
     quality: QualityLimits = field(default_factory=QualityLimits)
-    reference_statistics: Mapping[str, Any] | None = None
+    reference_statistics: Reference | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -116,8 +126,9 @@ class BundleDescription:
             values = json.loads(text)
         except ValueError as err:
             raise BundleError(f"model.json is not JSON ({err}). Copy the bundle again.") from err
-        _check_format(values)
-        values = parse_object(_upgraded(values), "model.json", [field.name for field in fields(cls)])
+        check_format(values)
+        values = parse_object(upgraded(values), "model.json", [field.name for field in fields(cls)])
+        classes = _classes(values["classes"])
         description = cls(
             name=parse_text(values, "name"),
             version=parse_text(values, "version"),
@@ -125,21 +136,22 @@ class BundleDescription:
             head_units=parse_whole(values["head_units"], "head_units"),
             views=_views(values["views"]),
             task=parse_text(values, "task"),
-            classes=_classes(values["classes"]),
+            classes=classes,
             preprocessing=_preprocessing(values["preprocessing"]),
             temperature=parse_positive(values["temperature"], "temperature"),
             operating_points=parse_points(
                 parse_list(values["operating_points"], "operating_points"), "operating_points"
             ),
             default_operating_point=parse_text(values, "default_operating_point"),
-            context=_context(values["context"], len(_classes(values["classes"]))),
+            context=_context(values["context"], len(classes)),
             context_operating_points=parse_points(
                 values["context_operating_points"], "context_operating_points"
             ),
+            calibration=Calibration.from_dict(values["calibration"], len(classes)),
+            prevalence=Prevalence.from_dict(values["prevalence"]),
+            conformal=Conformal.from_dict(values["conformal"], len(classes)),
             quality=_quality(values["quality"]),
-            reference_statistics=parse_mapping_or_none(
-                values["reference_statistics"], "reference_statistics"
-            ),
+            reference_statistics=Reference.from_dict(values["reference_statistics"]),
             metrics=parse_mapping(values["metrics"], "metrics"),
             data=parse_mapping(values["data"], "data"),
             licence=parse_text(values, "licence"),
@@ -167,35 +179,6 @@ def read_description(folder: Path) -> BundleDescription:
         reason = err.strerror if isinstance(err, OSError) else "it is not text"
         raise BundleError(f"{path} cannot be read ({reason}). Name the folder of a model bundle.") from err
     return BundleDescription.from_json(text)
-
-
-def _check_format(values: Any) -> None:
-    version = values.get("format_version") if isinstance(values, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise BundleError(
-            f"model.json has the format {version}; this version reads up to {FORMAT_VERSION}. Update the software."
-        )
-    if (
-        isinstance(values, dict)
-        and "format_version" in values
-        and version not in range(1, FORMAT_VERSION + 1)
-    ):
-        raise wrong("format_version", version, f"a number from 1 to {FORMAT_VERSION}")
-
-
-def _upgraded(values: Any) -> Any:
-    """Returns what an earlier version wrote, as this one writes it.
-
-    Version 2 added `head_units`, `views`, `context`, `context_operating_points` and, in the preprocessing,
-    `samplewise`.
-    """
-    if not isinstance(values, dict) or values.get("format_version") != 1:
-        return values
-    added: dict[str, Any] = {"head_units": 0, "views": 1, "context": None, "context_operating_points": []}
-    upgraded = added | values | {"format_version": FORMAT_VERSION}
-    if isinstance(values.get("preprocessing"), dict):
-        upgraded["preprocessing"] = {"samplewise": False} | values["preprocessing"]
-    return upgraded
 
 
 def _context(value: Any, classes: int) -> ContextModel | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derm_core.data.acquisition import acquisition_of
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import DIAGNOSES, Task, get_task
 from derm_core.errors import DatasetError
@@ -15,6 +16,8 @@ from derm_core.evaluation.intervals import REPLICATES
 from derm_core.evaluation.malignancy import Figures
 from derm_core.evaluation.metrics import evaluate_malignancy, evaluate_probabilities
 from derm_core.evaluation.subgroups import subgroups_of
+from derm_core.images import load_image
+from derm_core.serving.answer_figures import figures_of_answers
 from derm_core.serving.context import contexts_of
 from derm_core.serving.prediction import ADVICE, Prediction
 
@@ -60,10 +63,11 @@ def evaluate_predictor(
         progress: wraps the answers, of which it is told the number, to show how far it is.
 
     Returns:
-        The keys of `derm_core.evaluation.metrics.KEYS` and: `scope` ("classes" or "malignancy only"), `left_out` (how
-        many photographs), `context` (of how many photographs the answers used age, sex or site), `photograph_alone`
-        (all of this without them; None where `context` is 0), `advice` (how many times each was given), `model` {name,
-        version, sha256, task} and `data` {name, split, fingerprint}.
+        The keys of `derm_core.evaluation.metrics.KEYS` and of `derm_core.serving.answer_figures.ADDED`, and: `scope`
+        ("classes" or "malignancy only"), `left_out` (how many photographs), `context` (of how many photographs the
+        answers used age, sex or site), `photograph_alone` (all of this without them; None where `context` is 0),
+        `advice` (how many times each was given), `model` {name, version, sha256, task} and `data` {name, split,
+        fingerprint}.
 
     Raises:
         DatasetError: the dataset has no such split.
@@ -81,21 +85,24 @@ def evaluate_predictor(
         paths, contexts=contexts if known else (), batch_size=batch_size
     )
     predictions = list(progress(answers, len(measured)) if progress else answers)
-    first = predictions[0]
+    first, description = predictions[0], predictor.description
     draw: dict[str, Any] = {"bootstrap": bootstrap, "seed": seed}
+    point = description.context_operating_point if known else description.operating_point
+    taken = [acquisition_of(load_image(measured.image_path(index))) for index in range(len(measured))]
+    groups = subgroups_of(measured.table, taken)
     about: dict[str, Any] = {
         "classes": list(predictor.classes),
         "lesions": measured.lesions,
-        "operating_threshold": (
-            predictor.description.context_operating_point if known else predictor.description.operating_point
-        ).threshold,
-        "operating_name": predictor.description.default_operating_point,
-        "groups": subgroups_of(measured.table),
+        "operating_threshold": point.threshold,
+        "operating_name": description.default_operating_point,
+        "groups": groups,
     }
     risk = np.array([prediction.malignant_probability for prediction in predictions])
-    if by_class:
+    malignant = np.array([DIAGNOSES[code].malignant for code in measured.table["diagnosis"]])
+    labels = _labels(measured, task, predictor.classes) if by_class else None
+    if labels is not None:
         figures = evaluate_probabilities(
-            _labels(measured, task, predictor.classes),
+            labels,
             np.array(
                 [[prediction.probabilities[code] for code in predictor.classes] for prediction in predictions]
             ),
@@ -105,8 +112,17 @@ def evaluate_predictor(
             **draw,
         )
     else:
-        malignant = np.array([DIAGNOSES[code].malignant for code in measured.table["diagnosis"]])
         figures = evaluate_malignancy(malignant, risk, **about, **draw)
+    figures |= figures_of_answers(
+        description,
+        predictions,
+        is_malignant=malignant,
+        labels=labels,
+        lesions=measured.lesions,
+        groups=groups,
+        with_context=bool(known),
+        **draw,
+    )
     alone = None
     if known:
         alone = evaluate_predictor(

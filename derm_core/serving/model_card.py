@@ -6,19 +6,23 @@ Every figure comes from the description; sections follow Mitchell et al., "Model
 
 from __future__ import annotations
 
+import re
+
 from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.evaluation.malignancy import SMALLEST_GROUP
+from derm_core.serving.card_advice import operating_points_section, silence_section
+from derm_core.serving.card_certainty import calibration_section, plausible_section
 from derm_core.serving.card_figures import (
     Values,
-    calibration_section,
     classes_section,
     command_block,
+    differences_text,
     figures_section,
-    operating_points_section,
     subgroups_section,
 )
 from derm_core.serving.markdown import bullets, cell
 
+_COMMAND = re.compile(r"command( \d+)?")
 _KNOWN_OF_DATA = {
     "ham10000": "The photographs of HAM10000 come almost all from two centres, in Austria and in Australia, and show "
     "mostly light skin. On darker skin, in other places and with other cameras it may do worse than the figures say; "
@@ -39,9 +43,12 @@ def write_model_card(description: Values) -> str:
         _intended_use(description),
         figures_section(description, metrics),
         operating_points_section(description, metrics),
+        calibration_section(description, metrics),
+        plausible_section(description),
+        silence_section(metrics),
         classes_section(metrics),
         subgroups_section(metrics),
-        calibration_section(description, metrics),
+        differences_text(metrics),
         _data(description),
         _limits(description, metrics),
         _reproduction(description, metrics),
@@ -136,7 +143,18 @@ def _limits(description: Values, metrics: Values) -> str:
 
 
 def _reproduction(description: Values, metrics: Values) -> str:
-    parts = ["## How to make it again", bullets(description.get("training") or {})]
+    training = description.get("training") or {}
+    made = {key: value for key, value in training.items() if _COMMAND.fullmatch(key)}
+    about = {key: value for key, value in training.items() if key not in made}
+    parts = ["## How to make it again"]
+    if made:
+        parts.append(
+            "Training saw the training split alone. What was chosen, and every temperature and threshold, was chosen "
+            "on the validation split; the test split was read once, after that."
+        )
+        commands = [_preparation(description.get("data") or {}), *made.values(), _selection(made)]
+        parts.append("```\n" + "\n".join(str(command) for command in commands if command) + "\n```")
+    parts.append(bullets(about))
     if metrics:
         data = metrics.get("data", {})
         parts.append(
@@ -146,3 +164,23 @@ def _reproduction(description: Values, metrics: Values) -> str:
         )
         parts.append(command_block(metrics))
     return "\n\n".join(part for part in parts if part)
+
+
+def _preparation(data: Values) -> str:
+    """Returns the command that splits the data as here; nothing where the shares were not noted."""
+    split = data.get("split") or {}
+    if not {"val", "test", "seed"} <= set(split):
+        return ""
+    kind = "ham10000" if "ham10000" in str(data.get("name", "")).lower() else "folder"
+    shares = " ".join(f"--{name} {split[name]}" for name in ("val", "test", "seed"))
+    return f"scripts/prepare_data.py {kind} SOURCE --out DATASET {shares}"
+
+
+def _selection(made: Values) -> str:
+    """Returns the command that made the bundle of one run; of several, `weights` says in words how they were joined."""
+    runs = [
+        found[1]
+        for command in made.values()
+        if (found := re.search(r"--out (\S+)", str(command))) is not None
+    ]
+    return f"scripts/select_model.py {runs[0]} --data DATASET --out BUNDLE" if len(runs) == 1 else ""

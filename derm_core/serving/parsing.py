@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,6 +65,13 @@ def parse_positive(value: Any, name: str) -> float:
     """Returns a finite number above 0."""
     if not 0 < _number(value, name, "a number above 0") < float("inf"):
         raise wrong(name, value, "a number above 0")
+    return value
+
+
+def parse_finite(value: Any, name: str) -> float:
+    """Returns a finite number."""
+    if not math.isfinite(_number(value, name, "a finite number")):
+        raise wrong(name, value, "a finite number")
     return value
 
 

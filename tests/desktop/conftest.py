@@ -35,6 +35,7 @@ with warnings.catch_warnings():
 REFER = {"akiec": 0.02, "bcc": 0.03, "bkl": 0.1, "df": 0.004, "mel": 0.62, "nv": 0.223, "vasc": 0.003}
 ROUTINE = {"akiec": 0.01, "bcc": 0.01, "bkl": 0.06, "df": 0.002, "mel": 0.013, "nv": 0.9, "vasc": 0.005}
 DARK = QualityFlag("too-dark", "The picture is almost black: take it again in more light.")
+INK = QualityFlag("ink", "There is ink beside the lesion: leave it out of the picture.", "note")
 
 
 @dataclass
@@ -79,13 +80,14 @@ class FakePredictor:
         small = load_image(image)
         small.thumbnail((max_side or 10_000, max_side or 10_000))
         malignant = sum(share for code, share in self.probabilities.items() if DIAGNOSES[code].malignant)
+        refused = any(flag.severity == "refuse" for flag in self.quality)
         return Explanations(
             Prediction(
                 probabilities=dict(self.probabilities),
                 top=max(self.probabilities, key=self.probabilities.__getitem__),
                 malignant_probability=malignant,
                 operating_point=threshold,
-                advice="unsure" if self.quality else "refer" if malignant >= threshold else "routine",
+                advice="unsure" if refused else "refer" if malignant >= threshold else "routine",
                 quality=self.quality,
                 model_name="fake<network>",
                 model_version="3",

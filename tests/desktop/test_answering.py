@@ -13,7 +13,7 @@ from PIL import Image
 from derm_core import NOTICE, InvalidImageError
 from desktop.answering import answer_page
 from desktop.pictures import PHOTO_SIDE, bounded
-from tests.desktop.conftest import DARK, ROUTINE, FakePredictor
+from tests.desktop.conftest import DARK, INK, ROUTINE, FakePredictor
 
 
 def picture_in(page: str) -> Image.Image:
@@ -56,6 +56,13 @@ def test_a_refused_picture_gets_reasons_and_no_figure(lesion: Path) -> None:
     assert "%" not in re.sub(r'(src|width|height)="[^"]*"', "", page)
     assert 'class="map"' not in page
     assert "Melanoma" not in page
+
+
+def test_a_note_on_the_picture_stands_beside_its_answer(lesion: Path) -> None:
+    page = answer_page(FakePredictor(quality=(INK,)), lesion)
+    assert 'data-advice="refer"' in page
+    assert INK.reason in page
+    assert "data-bad" not in page
 
 
 def test_there_is_a_heatmap_for_each_class_and_one_is_shown(predictor: FakePredictor, lesion: Path) -> None:

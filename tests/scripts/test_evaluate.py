@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import evaluate
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from _evaluation_tables import differences
+from PIL import Image
 
 import derm_core.serving.predictor
+from derm_core.data.table import COLUMNS, Dataset, write_dataset
 from derm_core.data.transforms import Preprocessing
 from derm_core.errors import BundleError, ConfigError, DatasetError
 from derm_core.evaluation.metrics import KEYS
 from derm_core.models import build_model
+from derm_core.serving.answer_figures import ADDED as OF_ANSWERS
 from derm_core.serving.bundle import save_bundle
 from derm_core.serving.description import BundleDescription, OperatingPoint
 from derm_core.serving.prediction import Prediction
+from derm_core.serving.prevalence import Prevalence
+from tests.derm_core.data.drawn import lesion
 from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset, sex_model
 
 SCRIPT = Path(evaluate.__file__)
@@ -28,10 +38,10 @@ SCRIPT = Path(evaluate.__file__)
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Puts a predictor without a network in the place of the real one; tells what was asked for."""
-    asked = SimpleNamespace(model=None, device=None, predictor=FakePredictor())
+    asked = SimpleNamespace(model=None, predictor=FakePredictor())
 
-    def load(model: str, *, device: str | None = None) -> FakePredictor:
-        asked.model, asked.device = model, device
+    def load(model: str, *, device: str | None, prevalence: float | None, runtime: str) -> FakePredictor:
+        asked.model, asked.device, asked.prevalence, asked.runtime = model, device, prevalence, runtime
         return asked.predictor
 
     monkeypatch.setattr(derm_core.serving.predictor, "load_predictor", load)
@@ -72,6 +82,18 @@ def test_people_read_every_figure_with_its_interval(
     assert "56 photographs of 28 lesions" in shown
     assert "too few to measure" in shown
     assert asked.model == "bundled"
+    assert "operating point" in shown
+    assert "of the photographs are of malignant lesions" in shown
+
+
+def test_groups_that_differ_are_named_with_their_shares() -> None:
+    test = {"kind": "age", "figure": "accuracy", "groups": {"<30": 0.9, "70+": 0.6}, "p": 0.001}
+    chance = test | {"p_adjusted": 0.4, "differs": False}
+    found = test | {"p_adjusted": 0.002, "differs": True}
+    assert "Of 1 comparisons between groups none" in differences([chance])
+    shown = differences([found, chance])
+    assert "p corrected for 2 comparisons" in shown
+    assert shown.endswith("accuracy by age: <30 0.900, 70+ 0.600 (p = 0.002)")
 
 
 def test_the_json_has_every_documented_key_and_no_nan(
@@ -88,8 +110,18 @@ def test_the_json_has_every_documented_key_and_no_nan(
         pytest.fail(f"{name} is not JSON")
 
     figures = json.loads(printed, parse_constant=refuse)
-    added = {"context", "photograph_alone", "scope", "left_out", "advice", "model", "data", "command"}
-    assert set(figures) == {*KEYS, *added}
+    added = {
+        "context",
+        "photograph_alone",
+        "scope",
+        "left_out",
+        "advice",
+        "model",
+        "data",
+        "without",
+        "command",
+    }
+    assert set(figures) == {*KEYS, *OF_ANSWERS, *added}
     assert figures["command"] == "scripts/evaluate.py --model bundled --data data --split test --bootstrap 20"
 
 
@@ -136,7 +168,8 @@ def test_the_photographs_alone_are_measured_where_that_is_asked_for(
     assert "photo alone" not in shown
     assert "referred from a probability of 0.250 on" in shown
     both, alone = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("both", "alone"))
-    command = alone.pop("command")
+    command, without = alone.pop("command"), alone.pop("without")
+    assert without == []
     assert alone == both["photograph_alone"]
     assert command == f"{both['command']} --photograph-alone"
     assert (alone["context"], alone["photograph_alone"]) == (0, None)
@@ -158,9 +191,11 @@ def test_options_reach_the_predictor(
     tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_dataset(tmp_path / "data")
-    options = ["--split", "train", "--batch-size", "3", "--device", "cpu"]
+    options = ["--split", "train", "--batch-size", "3", "--device", "cpu", "--prevalence", "0.05"]
     run(monkeypatch, "--model", "m", "--data", tmp_path / "data", *options)
-    assert asked.device == "cpu"
+    assert (asked.device, asked.prevalence) == ("cpu", 0.05)
+    # Whatever serves here, figures come from the runtime that answers the same everywhere.
+    assert asked.runtime == "eager"
     assert asked.predictor.batch_sizes == [3]
     assert len(asked.predictor.asked) == 28
 
@@ -243,11 +278,14 @@ def test_wrong_arguments_are_status_2_and_help_is_0() -> None:
         "--batch-size",
         "--device",
         "--photograph-alone",
+        "--without",
+        "--prevalence",
+        "--runtime",
     ):
         assert option in shown.stdout
 
 
-def make_bundle(folder: Path) -> None:
+def make_bundle(folder: Path, prevalence: Prevalence | None = None) -> None:
     torch.manual_seed(0)
     model = build_model("mobilenet_v2", len(HAM7))
     point = OperatingPoint(name="sensitivity-0.95", threshold=0.4, measured_on="nothing")
@@ -261,6 +299,7 @@ def make_bundle(folder: Path) -> None:
         temperature=1.0,
         operating_points=(point,),
         default_operating_point=point.name,
+        prevalence=prevalence,
     )
     save_bundle(folder, model_state=model.state_dict(), description=description)
 
@@ -280,6 +319,73 @@ def test_a_real_bundle_is_measured_with_the_answers_that_it_serves(
     assert answered[HAM7.index(answer.top)] == figures["n"] == 21
     assert figures["advice"][answer.advice] == 21
     assert figures["model"]["name"] == "untrained"
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.05])
+def test_figures_are_the_same_with_any_number_of_threads_and_pictures_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prevalence: float | None
+) -> None:
+    dataset = make_dataset(tmp_path / "data", of_each=6)
+    generator = np.random.default_rng(5)
+    for index in range(len(dataset)):
+        pixels = generator.integers(60, 200, (100, 120, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(dataset.image_path(index))
+    make_bundle(tmp_path / "bundle", prevalence=Prevalence(0.4, 0.3))
+    threads, found = torch.get_num_threads(), []
+    try:
+        for number, batch_size in ((1, 1), (2, 7), (1, 32)):
+            torch.set_num_threads(number)
+            out = tmp_path / f"{number}-{batch_size}.json"
+            options = ["--split", "all", "--device", "cpu", "--batch-size", batch_size, "--json", out]
+            options += ["--prevalence", prevalence] if prevalence else []
+            run(monkeypatch, "--model", tmp_path / "bundle", "--data", tmp_path / "data", *options)
+            found.append(rounded(json.loads(out.read_text())))
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+    assert found[0]["prevalence"] == {"holds_at": 0.4, "data": 0.3, "stated": prevalence}
+    referred = found[0]["advice"]["refer"]
+    # The stated prevalence refers no other photograph: that is what was referred without it.
+    predictor = derm_core.serving.predictor.load_predictor(tmp_path / "bundle", device="cpu")
+    usual = predictor.predict_many(dataset.image_path(index) for index in range(len(dataset)))
+    assert referred == sum(answer.advice == "refer" for answer in usual)
+
+
+def rounded(value: Any) -> Any:
+    """Returns the figures to four decimals."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items() if key != "command"}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def test_lesions_that_another_dataset_holds_can_be_left_out(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = drawn_dataset(tmp_path / "known", seeds=[1, 2])
+    dataset = drawn_dataset(tmp_path / "data", seeds=[1, 3, 4])
+    options = ["--split", "all", "--without", known.folder, "--json", tmp_path / "out.json"]
+    run(monkeypatch, "--model", "m", "--data", dataset.folder, *options)
+    assert [path.name for path in asked.predictor.asked] == ["3.jpg", "4.jpg"]
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert (figures["n"], figures["without"]) == (2, ["known"])
+    assert "--without known" in figures["command"]
+    same = drawn_dataset(tmp_path / "same", seeds=[1, 3, 4])
+    with pytest.raises(DatasetError, match="has pictures of every lesion"):
+        run(monkeypatch, "--model", "m", "--data", dataset.folder, "--without", same.folder)
+
+
+def drawn_dataset(folder: Path, seeds: list[int]) -> Dataset:
+    """Writes a dataset with a drawn lesion for each seed, melanoma and naevus in turn."""
+    pictures, rows = [], []
+    for number, seed in enumerate(seeds):
+        stream = io.BytesIO()
+        lesion(seed, size=(200, 150)).save(stream, "JPEG", quality=92)
+        pictures.append(stream.getvalue())
+        empty = dict.fromkeys(COLUMNS, "") | {"age": np.nan}
+        rows.append(empty | {"image": f"{seed}.jpg", "diagnosis": ("mel", "nv")[number % 2], "split": "test"})
+    return write_dataset(folder, pd.DataFrame(rows), pictures)
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

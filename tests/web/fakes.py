@@ -15,6 +15,7 @@ from derm_core import DIAGNOSES, Explanations, PatientContext, Prediction, Quali
 REFER = {"akiec": 0.02, "bcc": 0.03, "bkl": 0.1, "df": 0.004, "mel": 0.62, "nv": 0.223, "vasc": 0.003}
 ROUTINE = {"akiec": 0.01, "bcc": 0.01, "bkl": 0.06, "df": 0.002, "mel": 0.013, "nv": 0.9, "vasc": 0.005}
 DARK = QualityFlag("too-dark", "The picture is almost black: take it again in more light.")
+INK = QualityFlag("ink", "There is ink beside the lesion: leave it out of the picture.", "note")
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,14 @@ class FakePredictor:
         size = max(1, round(height * scale)), max(1, round(width * scale))
         heatmaps = {code: _spot(size, number) for number, code in enumerate(self.probabilities)}
         malignant = sum(share for code, share in self.probabilities.items() if DIAGNOSES[code].malignant)
+        refused = any(flag.severity == "refuse" for flag in self.quality)
         return Explanations(
             Prediction(
                 probabilities=dict(self.probabilities),
                 top=max(self.probabilities, key=self.probabilities.__getitem__),
                 malignant_probability=malignant,
                 operating_point=point.threshold,
-                advice="unsure" if self.quality else "refer" if malignant >= point.threshold else "routine",
+                advice="unsure" if refused else "refer" if malignant >= point.threshold else "routine",
                 quality=self.quality,
                 model_name="fake-network",
                 model_version="3",

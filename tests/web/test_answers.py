@@ -9,7 +9,7 @@ import pytest
 
 from derm_core import DIAGNOSES, NOTICE
 from tests.web.conftest import Kept, Person
-from tests.web.fakes import DARK, REFER, ROUTINE, FakePredictor, MeasuredPoint, image_of, picture
+from tests.web.fakes import DARK, INK, REFER, ROUTINE, FakePredictor, MeasuredPoint, image_of, picture
 from web.pictures import sample_photograph
 
 
@@ -52,6 +52,15 @@ def test_no_answer_gives_no_probability_and_no_heatmap(
     assert mira.get(f"/answers/{key}/heatmap/mel").status_code == 404
     assert not any("heatmap" in path.name for path in kept.files())
     assert "Melanoma" not in mira.get("/history").text
+
+
+def test_a_note_on_the_picture_stands_beside_its_answer(mira: Person, predictor: FakePredictor) -> None:
+    predictor.quality = (INK,)
+    text = mira.get(f"/answers/{mira.answered()}").text
+    assert INK.reason in text
+    assert "Picture quality" in text
+    assert "data-bad" not in text
+    assert "Melanoma" in text
 
 
 def test_a_benign_top_class_does_not_hide_why_to_refer(mira: Person, predictor: FakePredictor) -> None:

@@ -16,7 +16,9 @@ from PIL import Image
 
 from derm_core.data.table import COLUMNS, Dataset, write_dataset
 from derm_core.diagnoses import DIAGNOSES, TASKS
+from derm_core.serving.conformal import Conformal, plausible_classes
 from derm_core.serving.context import SEXES, SITES, ContextModel, PatientContext
+from derm_core.serving.operating_point import OperatingPoint
 from derm_core.serving.prediction import Prediction, QualityFlag
 
 HAM7 = TASKS["ham7"].classes
@@ -50,19 +52,28 @@ class FakePredictor:
     threshold: float = 0.25
     context: ContextModel | None = None
     context_threshold: float = 0.35
+    conformal: Conformal | None = None
     asked: list[Path] = field(default_factory=list)
     told: list[PatientContext | None] = field(default_factory=list)
     batch_sizes: list[int] = field(default_factory=list)
 
     @property
     def description(self) -> SimpleNamespace:
+        point, moved = (
+            OperatingPoint("sensitivity-0.95", threshold)
+            for threshold in (self.threshold, self.context_threshold)
+        )
         return SimpleNamespace(
             task=self.task,
             classes=self.classes,
             context=self.context,
-            default_operating_point="sensitivity-0.95",
-            operating_point=SimpleNamespace(threshold=self.threshold),
-            context_operating_point=SimpleNamespace(threshold=self.context_threshold),
+            default_operating_point=point.name,
+            operating_point=point,
+            operating_points=(OperatingPoint("half", 0.5), point),
+            context_operating_point=moved,
+            context_operating_points=(moved,) if self.context else (),
+            conformal=self.conformal,
+            prevalence=None,
         )
 
     def predict_many(
@@ -104,6 +115,11 @@ class FakePredictor:
             model_sha256="ab" * 32,
             seconds=0.01,
             context=known,
+            plausible=tuple(
+                self.classes[place] for place in plausible_classes(probabilities, self.conformal.photograph)
+            )
+            if self.conformal
+            else (),
         )
 
 

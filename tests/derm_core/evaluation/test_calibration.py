@@ -12,9 +12,12 @@ from sklearn.metrics import brier_score_loss, log_loss
 from derm_core.evaluation.calibration import (
     TEMPERATURES,
     brier_score,
+    calibration_error_by_chance,
+    equal_mass_calibration_error,
     expected_calibration_error,
     fit_temperature,
     operating_threshold,
+    prevalence_of_risks,
 )
 
 
@@ -142,3 +145,56 @@ def test_temperature_keeps_the_ranking_of_classes() -> None:
     logits = np.random.default_rng(4).normal(size=(20, 3))
     temperature = fit_temperature(logits, np.zeros(20, dtype=int))
     assert (log_softmax(logits / temperature, axis=1).argmax(axis=1) == logits.argmax(axis=1)).all()
+
+
+def test_bins_of_equal_mass_by_hand() -> None:
+    # Sorted by confidence, two bins of two: 0.6 and 0.7, one right; 0.8 and 0.9, both right.
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
+    labels = np.array([0, 1, 1, 0])
+    expected = (abs(1 - 1.3) + abs(2 - 1.7)) / 4
+    assert equal_mass_calibration_error(probabilities, labels, bins=2) == pytest.approx(expected)
+
+
+def test_the_error_by_chance_is_what_true_probabilities_show() -> None:
+    generator = np.random.default_rng(2)
+    confidence = generator.uniform(0.5, 1, 600)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    expected = calibration_error_by_chance(probabilities, np.arange(600))
+    drawn = [
+        expected_calibration_error(probabilities, (generator.uniform(size=600) > confidence).astype(int))
+        for _ in range(200)
+    ]
+    assert expected == pytest.approx(np.mean(drawn), rel=0.06)
+    # Where two photographs are always right together there is half as much to go by.
+    twice = calibration_error_by_chance(np.repeat(probabilities[:300], 2, axis=0), np.arange(600) // 2)
+    assert twice == pytest.approx(calibration_error_by_chance(probabilities[:300], np.arange(300)))
+
+
+def test_risks_that_are_true_on_average_hold_at_their_own_prevalence() -> None:
+    risk = np.array([0.1, 0.2, 0.3, 0.6])
+    malignant = np.array([False, False, False, True])
+    assert prevalence_of_risks(risk * 0.25 / risk.mean(), malignant) == pytest.approx(0.25)
+
+
+def test_risks_of_a_place_with_more_malignant_lesions_tell_its_prevalence() -> None:
+    """Risks that were true at a prevalence of one half, seen where it is one in five, tell the half."""
+    generator = np.random.default_rng(3)
+    malignant = generator.uniform(size=20000) < 0.2
+    score = generator.normal(loc=np.where(malignant, 1.0, -1.0))
+    # Equal priors and normal scores of means 1 and -1: the log-odds are twice the score.
+    assert prevalence_of_risks(1 / (1 + np.exp(-2 * score)), malignant) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_prevalence_needs_both_kinds_of_pictures() -> None:
+    for malignant in ([True, True], [False, False]):
+        with pytest.raises(ValueError, match="Give some of both"):
+            prevalence_of_risks(np.array([0.2, 0.3]), np.array(malignant))
+
+
+def test_a_temperature_beside_a_bias_leaves_the_bias_alone() -> None:
+    generator = np.random.default_rng(4)
+    logits, bias = generator.normal(size=(4000, 3)), np.array([1.0, 0.0, -1.0])
+    exponents = np.exp(logits / 0.5 + bias)
+    shares = exponents / exponents.sum(axis=1, keepdims=True)
+    labels = (shares.cumsum(axis=1) < generator.uniform(size=(4000, 1))).sum(axis=1)
+    assert fit_temperature(logits, labels, bias=bias) == pytest.approx(0.5, rel=0.05)

@@ -24,7 +24,7 @@ from tests.derm_core.experiments.fake_runs import FINGERPRINT, fake_run
 
 COMMAND = "scripts/report.py runs/long runs/other --out report --data dataset"
 OF_RECORDS = ["error", "learning", "metrics", "confusion", "weights"]
-OF_PHOTOGRAPHS = ["roc", "precision-recall", "reliability", "classes", "subgroups", "samples"]
+OF_PHOTOGRAPHS = ["roc", "precision-recall", "reliability", "selective", "classes", "subgroups", "samples"]
 
 
 @pytest.fixture

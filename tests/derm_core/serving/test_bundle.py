@@ -19,9 +19,12 @@ from derm_core.models import build_model
 from derm_core.serving import bundle as bundle_module
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, find_bundle, load_bundle, save_bundle
 from derm_core.serving.description import read_description
+from derm_core.serving.format_versions import ADDED, FORMAT_VERSION
 from derm_core.serving.quality import QualityLimits
 from derm_core.serving.registry import Registry
 from derm_core.training.config import parse_config
+
+from .references import reference
 
 State = dict[str, torch.Tensor]
 
@@ -79,6 +82,9 @@ def test_model_json_has_the_agreed_keys(folder: Path) -> None:
             "temperature",
             "context",
             "context_operating_points",
+            "calibration",
+            "prevalence",
+            "conformal",
         ),
         *(
             "operating_points",
@@ -90,7 +96,7 @@ def test_model_json_has_the_agreed_keys(folder: Path) -> None:
         ),
         *("weights_sha256", "licence", "origin", "training"),
     }
-    assert values["format_version"] == 2
+    assert values["format_version"] == FORMAT_VERSION
     assert values["operating_points"][0]["sensitivity_ci95"] == [0.9, 0.98]
     assert values["preprocessing"]["image_size"] == 64
     assert values["quality"] == QualityLimits().to_dict()
@@ -101,7 +107,7 @@ def make_first_format(folder: Path) -> None:
     path = folder / "model.json"
     values = json.loads(path.read_text("utf-8"))
     del values["preprocessing"]["samplewise"]
-    for key in ("head_units", "views", "context", "context_operating_points"):
+    for key in ("head_units", "views", "context", "context_operating_points", *ADDED[3]):
         del values[key]
     path.write_text(json.dumps(values | {"format_version": 1}), "utf-8")
 
@@ -118,7 +124,7 @@ def test_a_bundle_of_the_first_format_is_read_as_what_it_was(
     assert not bundle.description.preprocessing.samplewise
     assert bundle.build_model()(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
     # Written again, it is of the format of today.
-    assert json.loads(bundle.description.to_json())["format_version"] == 2
+    assert json.loads(bundle.description.to_json())["format_version"] == FORMAT_VERSION
 
 
 @pytest.mark.parametrize("preprocessing", ["the usual", None, {}, [1]])
@@ -209,7 +215,7 @@ def test_half_precision_keeps_vectors_and_what_float16_cannot_hold(
 
 def test_the_description_survives_the_trip_through_json(description: BundleDescription) -> None:
     rich = dataclasses.replace(
-        description, reference_statistics={"mean": [0.5, 1.5]}, quality=QualityLimits(min_side=80)
+        description, reference_statistics=reference(), quality=QualityLimits(min_side=80)
     )
     assert BundleDescription.from_json(rich.to_json()) == rich
 
@@ -267,8 +273,9 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 
 
 def test_a_newer_format_asks_for_newer_software(folder: Path) -> None:
-    change(folder, format_version=3, anything="else")
-    with pytest.raises(BundleError, match=r"has the format 3; .* Update the software"):
+    newer = FORMAT_VERSION + 1
+    change(folder, format_version=newer, anything="else")
+    with pytest.raises(BundleError, match=rf"has the format {newer}; .* Update the software"):
         load_bundle(folder)
 
 

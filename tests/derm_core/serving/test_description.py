@@ -1,4 +1,4 @@
-"""What a model.json says of patients: written, read again and refused."""
+"""What a model.json says of patients and of its own certainty: written, read again and refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from derm_core.errors import BundleError
+from derm_core.serving.calibration import Calibration
+from derm_core.serving.conformal import Conformal, ConformalSets
 from derm_core.serving.description import BundleDescription
+from derm_core.serving.format_versions import ADDED
 from derm_core.serving.operating_point import OperatingPoint
+from derm_core.serving.prevalence import Prevalence
 from tests.derm_core.evaluation.fake_predictor import sex_model
 
 MOVED = (OperatingPoint("sensitivity-0.95", 0.3, 0.96, 0.8, (0.9, 1.0), (0.7, 0.9), 120, 150, "drawn"),
@@ -92,7 +96,7 @@ def test_points_of_other_names_or_without_a_context_are_refused(with_context: Bu
 
 def test_a_first_version_knows_nothing_of_patients(with_context: BundleDescription) -> None:
     values = json.loads(with_context.to_json()) | {"format_version": 1}
-    for key in ("head_units", "views", "context", "context_operating_points"):
+    for key in ("head_units", "views", "context", "context_operating_points", *ADDED[3]):
         del values[key]
     del values["preprocessing"]["samplewise"]
     read = BundleDescription.from_json(json.dumps(values))
@@ -108,3 +112,69 @@ def test_a_second_version_says_whether_it_knows_of_patients(
     del values[key]
     with pytest.raises(BundleError, match=rf"model\.json lacks {key}\."):
         BundleDescription.from_json(json.dumps(values))
+
+
+@pytest.fixture(scope="module")
+def certain(with_context: BundleDescription) -> BundleDescription:
+    """A description with everything that the third format added."""
+    sets = ConformalSets((0.0, 0.1, 0.1, 0.0, 0.2, 0.3, 0.0), (6, 40, 60, 5, 50, 400, 8), {"coverage": 0.96})
+    return dataclasses.replace(
+        with_context,
+        calibration=Calibration("biases", (0.1,) * 7, (-0.2,) * 7),
+        prevalence=Prevalence(0.25, 0.2),
+        conformal=Conformal(0.95, "by class", sets, dataclasses.replace(sets, measured=None)),
+    )
+
+
+def test_certainty_survives_the_trip_through_model_json(certain: BundleDescription) -> None:
+    back = BundleDescription.from_json(certain.to_json())
+    assert back == certain
+    assert back.to_json() == certain.to_json()
+    stated = dataclasses.replace(certain, prevalence=Prevalence(0.25, 0.2, 0.05))
+    assert BundleDescription.from_json(stated.to_json()) == stated
+
+
+def test_a_second_version_knows_nothing_of_its_certainty(certain: BundleDescription) -> None:
+    values = json.loads(certain.to_json()) | {"format_version": 2}
+    for key in ADDED[3]:
+        del values[key]
+    read = BundleDescription.from_json(json.dumps(values))
+    assert read == dataclasses.replace(certain, calibration=None, prevalence=None, conformal=None)
+    assert read.context == certain.context
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("calibration", {"bias": [0.0] * 6}, "bias of calibration is .*one number for each of 7 classes"),
+        ("calibration", {"bias": [math.inf] * 7}, "bias of calibration is inf; wanted: a finite number"),
+        ("calibration", {"context_bias": None}, "context_bias of calibration is None"),
+        ("calibration", {"method": 1}, "method is 1; wanted: a text"),
+        ("prevalence", {"holds_at": 0}, "holds_at of prevalence is 0; wanted: a number above 0 and below 1"),
+        ("prevalence", {"holds_at": None}, "holds_at is None"),
+        ("prevalence", {"stated": 1}, "stated of prevalence is 1; wanted: a number above 0 and below 1"),
+        ("conformal", {"level": 1}, "level of conformal is 1; wanted: a number above 0 and below 1"),
+        ("conformal", {"photograph": None}, "photograph of conformal is None; wanted: an object"),
+        ("conformal", {"context": {"thresholds": [0.5] * 7}}, "context of conformal lacks lesions, measured"),
+    ],
+)
+def test_parts_of_other_sizes_or_values_are_refused(
+    certain: BundleDescription, part: str, change: dict[str, Any], message: str
+) -> None:
+    values = json.loads(certain.to_json())[part] | change
+    with pytest.raises(BundleError, match=rf"In model\.json, {message}"):
+        BundleDescription.from_json(changed(certain, **{part: values}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"thresholds": [0.5] * 6}, {"lesions": [1] * 8}, {"thresholds": [1.5] * 7}, {"lesions": [-1] * 7}],
+)
+def test_sets_of_other_sizes_or_values_are_refused(
+    certain: BundleDescription, change: dict[str, Any]
+) -> None:
+    values = json.loads(certain.to_json())["conformal"]
+    with pytest.raises(BundleError, match=r"In model\.json, (thresholds|lesions) of photograph of conformal"):
+        BundleDescription.from_json(
+            changed(certain, conformal=values | {"photograph": values["photograph"] | change})
+        )

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from derm_core.errors import ConfigError
-from derm_core.serving.devices import choose_device, passes_at_once, set_threads
+from derm_core.serving.devices import (
+    choose_device,
+    compiled_threads,
+    named_runtime,
+    passes_at_once,
+    set_threads,
+)
 
 
 @pytest.fixture
@@ -92,5 +98,23 @@ def test_no_more_passes_run_at_once_than_there_are_cores(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     set_threads(2)
     assert passes_at_once() == 4
+    assert passes_at_once(4) == 2
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     assert passes_at_once() == 1
+
+
+def test_a_compiled_runtime_takes_the_threads_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert compiled_threads() == 3
+    monkeypatch.setenv("DERM_THREADS", "2")
+    assert compiled_threads() == 2
+    assert compiled_threads(1) == 1
+    with pytest.raises(ConfigError, match="1 or more"):
+        compiled_threads(0)
+
+
+def test_the_runtime_comes_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert named_runtime() == "eager"
+    monkeypatch.setenv("DERM_RUNTIME", "auto")
+    assert named_runtime() == "auto"
+    assert named_runtime("openvino") == "openvino"

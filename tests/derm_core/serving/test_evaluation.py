@@ -12,11 +12,13 @@ import pytest
 from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import DatasetError
 from derm_core.evaluation.metrics import KEYS
+from derm_core.serving.answer_figures import ADDED as OF_ANSWERS
+from derm_core.serving.conformal import Conformal, ConformalSets
 from derm_core.serving.context import PatientContext, contexts_of
 from derm_core.serving.evaluation import evaluate_predictor
 from tests.derm_core.evaluation.fake_predictor import HAM7, FakePredictor, make_dataset, sex_model
 
-ADDED = {"context", "photograph_alone", "scope", "left_out", "advice", "model", "data"}
+ADDED = {*OF_ANSWERS, "context", "photograph_alone", "scope", "left_out", "advice", "model", "data"}
 
 
 def test_every_photograph_of_the_split_is_asked_about_once_and_in_order(tmp_path: Path) -> None:
@@ -53,7 +55,8 @@ def test_it_says_which_model_answered_on_which_data(tmp_path: Path) -> None:
     assert figures["model"] == {"name": "fake", "version": "1.0.0", "sha256": "ab" * 32, "task": "ham7"}
     assert figures["data"] == {"name": "data", "split": "test", "fingerprint": dataset.fingerprint()}
     assert figures["scope"] == "classes"
-    assert set(figures["subgroups"]) == {"sex", "age", "site", "confirmed_by"}
+    assert set(figures["subgroups"]) == {"sex", "age", "site", "confirmed_by", "acquisition"}
+    assert figures["subgroups"]["acquisition"]["full frame"]["n"] == 56
 
 
 def test_labels_follow_the_bundles_order_of_classes(tmp_path: Path) -> None:
@@ -212,3 +215,45 @@ def test_photographs_left_out_take_their_patients_with_them(tmp_path: Path) -> N
     figures = evaluate_predictor(predictor, told, bootstrap=20)
     assert figures["n"] == figures["context"] == 24
     assert predictor.told[:24] == [PatientContext(sex="female")] * 24
+
+
+def test_every_operating_point_is_measured_the_default_first(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "data")
+    for codes in (None, "malignancy only"):
+        if codes:
+            dataset = make_dataset(tmp_path / "two", ("benign", "malignant"), of_each=36)
+        figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20)
+        first, second = figures["operating_points"]
+        assert [first["name"], second["name"]] == ["sensitivity-0.95", "half"]
+        assert first["sensitivity"] == figures["sensitivity_at_operating_point"]
+        assert first["specificity_ci95"] == figures["ci95"]["specificity_at_operating_point"]
+        assert second["threshold"] == 0.5
+        assert second["sensitivity"] <= first["sensitivity"]
+    moved = evaluate_predictor(
+        FakePredictor(context=sex_model(7)), make_dataset(tmp_path / "told"), bootstrap=20
+    )
+    assert [point["threshold"] for point in moved["operating_points"]] == [0.35]
+    assert [point["threshold"] for point in moved["photograph_alone"]["operating_points"]] == [0.25, 0.5]
+
+
+def test_sets_are_measured_by_lesion_where_the_model_has_any(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "data")
+    conformal = Conformal(0.9, "all alike", ConformalSets((0.1,) * 7, (20,) * 7))
+    figures = evaluate_predictor(FakePredictor(conformal=conformal), dataset, bootstrap=20)["plausible"]
+    part = dataset.subset("test")
+    answers = list(
+        FakePredictor(conformal=conformal).predict_many(part.image_path(index) for index in range(len(part)))
+    )
+    held = [code in answer.plausible for answer, code in zip(answers, part.table["diagnosis"], strict=True)]
+    # Each lesion has two photographs, so that lesions and photographs weigh alike.
+    assert figures["coverage"] == pytest.approx(np.mean(held))
+    assert figures["mean_size"] == pytest.approx(np.mean([len(answer.plausible) for answer in answers]))
+    assert (figures["level"], figures["lesions"], len(figures["per_class"])) == (0.9, 28, 7)
+    assert evaluate_predictor(FakePredictor(), dataset, bootstrap=20)["plausible"] is None
+
+
+def test_what_is_not_answered_is_counted(tmp_path: Path) -> None:
+    figures = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "data"), bootstrap=20)
+    assert figures["selective"]["coverage"] == pytest.approx(1 - figures["advice"]["unsure"] / figures["n"])
+    assert {test["kind"] for test in figures["group_differences"]} <= set(figures["subgroups"])
+    json.dumps(figures, allow_nan=False)

@@ -89,9 +89,10 @@ def test_it_has_every_section(description: dict) -> None:
         "What it is for",
         "How good it is",
         "When it advises to refer",
+        "Calibration",
+        "When it does not answer",
         "Each diagnosis",
         "Groups of patients and photographs",
-        "Calibration",
         "Data and licence",
         "Limits",
         "How to make it again",
@@ -228,7 +229,7 @@ def test_it_is_the_same_after_a_round_through_json(description: dict) -> None:
     assert write_model_card(json.loads(json.dumps(description))) == write_model_card(description)
 
 
-@pytest.mark.parametrize(("kind", "tables"), [("description", 9), ("with_context", 10)])
+@pytest.mark.parametrize(("kind", "tables"), [("description", 12), ("with_context", 13)])
 def test_tables_are_whole(kind: str, tables: int, request: pytest.FixtureRequest) -> None:
     card = write_model_card(request.getfixturevalue(kind))
     blocks = re.findall(r"(?:^\|.*\|$\n?)+", card, flags=re.MULTILINE)
@@ -281,6 +282,102 @@ def test_a_model_of_patients_that_was_measured_on_data_without_them_has_one_colu
     card = write_model_card(with_context | {"metrics": description["metrics"]})
     assert "Photograph alone" not in card
     assert "or 0.234 where the answer uses age, sex or body site" in card
+
+
+@pytest.fixture(scope="module")
+def certain(with_context: dict) -> dict:
+    """The same model where it knows how sure it may be."""
+    sets = {"thresholds": [0.1] * 7, "lesions": [30] * 7}
+    measured = {
+        "coverage": 0.957,
+        "coverage_ci95": [0.94, 0.97],
+        "mean_size": 1.97,
+        "mean_size_ci95": [1.9, 2.1],
+        "single": 0.485,
+        "lesions": 300,
+        "photographs": 400,
+        "measured_on": "test split",
+    }
+    of_classes = {code: measured | {"coverage": 0.9 + place / 100} for place, code in enumerate(HAM7)}
+    measured["per_class"] = of_classes
+    few = {key: value for key, value in of_classes.items() if key != "df"}
+    differs = {
+        "kind": "age",
+        "figure": "specificity",
+        "groups": {"<30": 0.8, "70+": 0.41},
+        "p": 0.0005,
+        "p_adjusted": 0.0075,
+        "differs": True,
+    }
+    return with_context | {
+        "calibration": {"method": "temperature scaling", "bias": [0.0] * 7, "context_bias": [0.0] * 7},
+        "prevalence": {"holds_at": 0.314, "data": 0.195, "stated": None},
+        "conformal": {
+            "level": 0.95,
+            "method": "a threshold for each diagnosis",
+            "photograph": sets | {"measured": measured},
+            "context": sets | {"measured": measured | {"coverage": 0.949, "per_class": few}},
+        },
+        "metrics": with_context["metrics"] | {"group_differences": [differs, differs | {"differs": False}]},
+    }
+
+
+def test_sets_of_plausible_diagnoses_say_what_they_gave(certain: dict) -> None:
+    card = write_model_card(certain)
+    assert "## Plausible diagnoses" in card
+    assert "hold the truth for 95 of 100 lesions of each diagnosis" in card
+    assert "| **All** | 300 | 0.957 (0.940 to 0.970) | 1.970 | 0.949 (0.940 to 0.970) | 1.970 |" in card
+    assert "| Dermatofibroma | 300 | 0.930 (0.940 to 0.970) | 1.970 |  |  |" in card
+    assert "Of 100 sets, 48 (photograph alone) and 48 (with the patient) name one diagnosis alone." in card
+    unmeasured = copy.deepcopy(certain)
+    for mode in ("photograph", "context"):
+        unmeasured["conformal"][mode]["measured"] = None
+    assert "They have not been measured yet." in write_model_card(unmeasured)
+
+
+def test_calibration_says_for_which_prevalence_risks_are_stated(certain: dict) -> None:
+    card, metrics = write_model_card(certain), certain["metrics"]
+    assert "as for a place where 0.314 of the photographs given are of malignant lesions" in card
+    assert "(in the validation data 0.195; training makes more of rare diagnoses" in card
+    assert f"it is {metrics['mean_risk']:.3f} on average" in card
+    assert "A bias for each diagnosis was tried and left out" in card
+    assert "(1.000 where they know of the patient)" in card
+    biased = certain | {"calibration": certain["calibration"] | {"context_bias": [0.1] * 7}}
+    assert "A bias for each diagnosis is added" in write_model_card(biased)
+    stated = certain | {"prevalence": certain["prevalence"] | {"stated": 0.05}}
+    assert "in the validation data" not in write_model_card(stated)
+
+
+def test_groups_that_differ_are_named(certain: dict) -> None:
+    card = write_model_card(certain)
+    assert "Of 2 comparisons between groups" in card
+    assert (
+        "- Age in years: the share of benign lesions not referred is lowest for 70+ (0.410) and highest for "
+        "&lt;30 (0.800; p = 0.0075)."
+    ) in card
+    none = certain | {"metrics": certain["metrics"] | {"group_differences": []}}
+    assert "comparisons between groups" not in write_model_card(none)
+
+
+def test_what_a_referral_means_depends_on_the_prevalence(description: dict) -> None:
+    # At 0.953 and 0.701, of 1000 with 100 malignant: 95 found, 5 missed, 269 of 900 referred without need.
+    assert "| 100 | 364 | 95 | 5 |" in write_model_card(description)
+
+
+def test_the_commands_stand_in_the_order_of_their_use(description: dict) -> None:
+    training = {
+        "command 1": "scripts/train.py r --data DATASET --out runs/a",
+        "command 2": "scripts/train.py r --data DATASET --out runs/b",
+        "commit": "abc",
+    }
+    data = description["data"] | {"split": {"val": 0.1, "test": 0.2, "seed": 3}}
+    card = write_model_card(description | {"training": training, "data": data})
+    prepare = "scripts/prepare_data.py ham10000 SOURCE --out DATASET --val 0.1 --test 0.2 --seed 3"
+    assert "```\n" + "\n".join([prepare, *list(training.values())[:2]]) + "\n```" in card
+    assert "- commit: abc" in card
+    # Of one run it is plain how the bundle was made of it; several may have been averaged, in whole or in part.
+    one = write_model_card(description | {"training": {"command": training["command 1"]}, "data": data})
+    assert f"{training['command 1']}\nscripts/select_model.py runs/a --data DATASET --out BUNDLE\n```" in one
 
 
 def test_markdown_by_hand() -> None:

@@ -25,6 +25,8 @@ PREDICTION = Prediction(
     model_sha256="ab",
     seconds=0.25,
     context=("age", "site"),
+    plausible=("nv", "mel"),
+    prevalence=0.05,
 )
 
 
@@ -34,6 +36,7 @@ def test_a_prediction_survives_the_trip_through_json() -> None:
     assert list(back.probabilities) == ["nv", "mel"]
     assert back.quality[0].reason == "Take it again."
     assert PREDICTION.to_dict()["context"] == ["age", "site"]
+    assert PREDICTION.to_dict()["plausible"] == ["nv", "mel"]
 
 
 def test_what_is_handed_out_is_a_copy() -> None:
@@ -49,13 +52,18 @@ def test_a_stored_prediction_of_another_shape_is_refused(change: dict[str, objec
         Prediction.from_dict({})
 
 
-def test_a_prediction_stored_before_patients_were_asked_about_used_the_photograph_alone() -> None:
-    stored = PREDICTION.to_dict()
-    del stored["context"]
-    assert Prediction.from_dict(stored) == dataclasses.replace(PREDICTION, context=())
+EARLIER = {"context": (), "plausible": (), "prevalence": None}
+"""What predictions did not say from the first, with what that meant."""
 
 
-@pytest.mark.parametrize("key", [key for key in PREDICTION.to_dict() if key != "context"])
+@pytest.mark.parametrize("without", [["plausible", "prevalence"], list(EARLIER)])
+def test_a_prediction_stored_by_an_earlier_version_is_read_as_what_it_was(without: list[str]) -> None:
+    stored = {key: value for key, value in PREDICTION.to_dict().items() if key not in without}
+    expected = dataclasses.replace(PREDICTION, **{key: EARLIER[key] for key in without})
+    assert Prediction.from_dict(stored) == expected
+
+
+@pytest.mark.parametrize("key", [key for key in PREDICTION.to_dict() if key not in EARLIER])
 def test_any_other_key_may_not_be_missing(key: str) -> None:
     stored = PREDICTION.to_dict()
     del stored[key]

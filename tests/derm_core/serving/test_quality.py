@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageFilter
 
 from derm_core.errors import ConfigError
 from derm_core.images import load_image
@@ -84,6 +84,39 @@ def test_dark_corners_of_a_dermatoscope_do_not_count() -> None:
     rows, columns = np.mgrid[:300, :400]
     image[np.hypot(rows - 150, columns - 200) > 140] = 0
     assert names(Image.fromarray(image)) == []
+
+
+@pytest.mark.parametrize("size", [(200, 150), (1600, 1200)])
+def test_a_picture_out_of_focus_is_blurred_at_any_size(size: tuple[int, int]) -> None:
+    image = draw_lesion(size)
+    assert names(image) == []
+    assert names(image.filter(ImageFilter.GaussianBlur(4 * size[0] / 200))) == ["blurred"]
+
+
+def test_contrast_does_not_count_as_sharpness() -> None:
+    image = draw_lesion((200, 150))
+    assert names(ImageEnhance.Contrast(image).enhance(0.3)) == []
+    assert names(ImageEnhance.Contrast(image.filter(ImageFilter.GaussianBlur(4))).enhance(1.3)) == ["blurred"]
+
+
+@pytest.mark.parametrize(("level", "name"), [(255, "overexposed"), (0, "underexposed")])
+def test_a_picture_that_has_lost_a_part_to_white_or_black_is_refused(level: int, name: str) -> None:
+    image = np.asarray(draw_lesion((200, 150))).copy()
+    image[50:100, 60:140] = level
+    assert names(Image.fromarray(image)) == [name]
+    image = np.asarray(draw_lesion((200, 150))).copy()
+    image[70:74, 90:110] = level
+    assert names(Image.fromarray(image)) == []
+
+
+def test_blue_marks_beside_a_lesion_are_noted_and_a_blue_lesion_is_not() -> None:
+    image = np.asarray(draw_lesion((200, 150))).copy()
+    marked, blue = image.copy(), image.copy()
+    marked[:, :12] = (40, 60, 200)
+    blue[60:90, 80:120] = (40, 60, 200)
+    (flag,) = check_quality(Image.fromarray(marked))
+    assert (flag.name, flag.severity) == ("ink", "note")
+    assert names(Image.fromarray(blue)) == []
 
 
 def test_every_reason_is_one_sentence_that_says_what_to_do() -> None:
