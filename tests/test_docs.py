@@ -19,7 +19,7 @@ README = ROOT / "README.md"
 COMMANDS = sorted(
     path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.name.startswith("_")
 )
-SUBCOMMANDS = {"prepare_data.py": ("ham10000", "folder")}
+SUBCOMMANDS = {"index_cases.py": ("build", "query", "measure"), "prepare_data.py": ("ham10000", "folder")}
 SHOWN = [
     " ".join(words)
     for command in COMMANDS
