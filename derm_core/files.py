@@ -75,6 +75,12 @@ def _move_into_place(growing: Path, target: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Removes the files that a killed process was writing into a folder; no other may be writing there."""
+    for growing in folder.glob(".*.partial"):
+        growing.unlink(missing_ok=True)
+
+
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder that no one else has."""
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.partial")

@@ -51,6 +51,7 @@ def main() -> None:
         )
     contexts = given_contexts(arguments, files)
     # Only now, so that --help does not wait for PyTorch.
+    from derm_core.files import remove_abandoned
     from derm_core.serving.devices import named_threads
     from derm_core.serving.predictor import load_predictor
 
@@ -73,6 +74,8 @@ def main() -> None:
     targets: list[Path | None] = [None] * len(files)
     if arguments.heatmaps:
         arguments.heatmaps.mkdir(parents=True, exist_ok=True)
+        if arguments.resume:
+            remove_abandoned(arguments.heatmaps)
         targets = [arguments.heatmaps / name for name in heatmap_names(files, arguments.images)]
     pictures = [
         AskedPicture(file, context, target)

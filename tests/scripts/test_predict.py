@@ -355,6 +355,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(
         ConfigError, match=r"partial holds the rows of a run that was ended early. Add --resume"
     ):
         run(*many, out=out)
+    # What it may have been writing when it was killed.
+    (tmp_path / "maps" / ".09.png.0123456789abcdef.partial").write_bytes(b"half")
     run(*many, "--heatmaps", tmp_path / "maps", "--resume", out=out)
     run(*many, out=whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
