@@ -37,13 +37,15 @@ class Agreement:
     difference: float
     correlation: float
 
-    @property
-    def holds(self) -> bool:
-        """Whether answers of one may stand for those of the other."""
+    def within(self, share: float) -> bool:
+        """Whether nothing differs by more than this share of what it may; 1 if one's answers may stand for the other's.
+
+        Few pictures tell of many only where they stay well inside the limits.
+        """
         return (
-            self.same_top >= LEAST_SAME_TOP
-            and self.difference <= MOST_DIFFERENCE
-            and self.correlation >= LEAST_CORRELATION
+            1 - self.same_top <= share * (1 - LEAST_SAME_TOP)
+            and self.difference <= share * MOST_DIFFERENCE
+            and 1 - self.correlation <= share * (1 - LEAST_CORRELATION)
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from queue import Empty, SimpleQueue
@@ -131,9 +132,23 @@ def _open_onnxruntime(form: Form, content: bytes, threads: int, passes: int) -> 
     return run
 
 
-def _open_openvino(form: Form, content: bytes, threads: int, passes: int) -> RunOne:
+@cache
+def openvino_core() -> Any:
+    """Returns the one `openvino.Core` of this process.
+
+    OpenVINO gives the thread that first compiles a network a signal stack, and takes its memory back with the last
+    core and network, whichever thread drops them: the next signal to the first thread would then end the process.
+    So the core is kept.
+
+    Raises:
+        ImportError: OpenVINO is not installed.
+    """
     openvino: Any = import_module("openvino")
-    compiled = openvino.Core().import_model(content, "CPU", openvino_settings(form, threads, passes))
+    return openvino.Core()
+
+
+def _open_openvino(form: Form, content: bytes, threads: int, passes: int) -> RunOne:
+    compiled = openvino_core().import_model(content, "CPU", openvino_settings(form, threads, passes))
     waiting: SimpleQueue[Any] = SimpleQueue()
 
     @contextmanager

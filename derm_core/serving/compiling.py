@@ -15,7 +15,7 @@ import torch
 
 from derm_core.errors import ConfigError
 from derm_core.serving.bundle import Bundle
-from derm_core.serving.compiled import ONNXRUNTIME, Form, openvino_settings
+from derm_core.serving.compiled import ONNXRUNTIME, Form, openvino_core, openvino_settings
 from derm_core.serving.graph import INPUT, OUTPUTS, answer_graph
 
 _SUMMING = ("Convolution", "GroupConvolution", "MatMul")
@@ -70,9 +70,8 @@ class FormCompiler:
         return content
 
     def _openvino(self, form: Form) -> bytes:
-        openvino: Any = import_module("openvino")
         layers, weights = self._openvino_files
-        core = openvino.Core()
+        core = openvino_core()
         model = core.read_model(_with_exact_layers(layers, form.exact), weights)
         stream = io.BytesIO()
         settings = openvino_settings(form, self._threads, self._passes)

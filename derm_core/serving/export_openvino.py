@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from derm_core.serving import export_onnx
+from derm_core.serving.compiled import openvino_core
 from derm_core.serving.export_check import Outputs, Run
 from derm_core.serving.export_graph import OUTPUTS, ExportGraph
 from derm_core.serving.runtimes import Pixels
@@ -34,10 +35,7 @@ def write(graph: ExportGraph, metadata: Mapping[str, str], path: Path) -> None:
 
 def load(path: Path) -> Run:
     """Returns what runs a written folder, in float32 on the CPU."""
-    import openvino
-
-    core = openvino.Core()
-    compiled = core.compile_model(path / MODEL_FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino_core().compile_model(path / MODEL_FILE, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(pixels: Pixels) -> Outputs:
         answers = compiled([pixels])

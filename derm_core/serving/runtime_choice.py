@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 PICTURES = 24
 """How many drawn pictures a compiled form is compared on."""
+_SHARE = 0.2
+"""How much of what a form may differ by it may differ on these few pictures: nobody compares it on those to come."""
 _ROUNDS, _MOST_SECONDS = 15, 3.0
 """How many times each candidate answers to be measured, or for how long all do."""
 
@@ -43,7 +45,7 @@ class _Candidate:
 
     @property
     def fit(self) -> bool:
-        return self.runtime is not None and (self.agreement is None or self.agreement.holds)
+        return self.runtime is not None and (self.agreement is None or self.agreement.within(_SHARE))
 
 
 def choose_compiled(

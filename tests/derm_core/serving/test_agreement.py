@@ -39,7 +39,7 @@ def maps(*parts: np.ndarray) -> np.ndarray:
 def test_a_runtime_agrees_with_itself() -> None:
     runtime = Fixed((1.0, 0.0), maps(MAP, MAP[::-1]))
     assert compared(runtime, runtime) == Agreement(2, 1.0, 0.0, pytest.approx(1.0))  # type: ignore[arg-type]
-    assert compared(runtime, runtime).holds
+    assert compared(runtime, runtime).within(1.0)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 4.0])
@@ -48,8 +48,10 @@ def test_the_difference_is_the_most_that_the_logits_can_move_a_probability(confi
     found = Fixed((confidence + 0.01, 0.0), maps(MAP, MAP))
     # At a temperature of one half: 0.02 times the steepest slope of the logistic function, a quarter.
     assert compared(found, wanted, 0.5).difference == pytest.approx(0.005, rel=1e-4)
-    assert compared(found, wanted, 0.5).holds
-    assert not compared(found, wanted, 0.2).holds
+    assert compared(found, wanted, 0.5).within(1.0)
+    assert compared(found, wanted, 0.5).within(0.6)
+    assert not compared(found, wanted, 0.5).within(0.4)
+    assert not compared(found, wanted, 0.2).within(1.0)
     moved = 1 / (1 + np.exp(-0.02)) - 0.5
     assert moved <= compared(found, wanted, 0.5).difference <= 1.001 * moved
 
@@ -63,7 +65,7 @@ def test_another_top_class_is_counted_however_small_the_difference() -> None:
     result = compared(Fixed((0.0, 1e-4), maps(MAP, MAP)), Fixed((1e-4, 0.0), maps(MAP, MAP)))
     assert result.difference < 1e-3
     assert result.same_top == 0.0
-    assert not result.holds
+    assert not result.within(1.0)
 
 
 def test_heatmaps_are_compared_by_their_form_and_not_by_their_size() -> None:
@@ -71,12 +73,12 @@ def test_heatmaps_are_compared_by_their_form_and_not_by_their_size() -> None:
     assert compared(Fixed((1.0, 0.0), maps(3 * MAP, MAP[::-1])), wanted).correlation == pytest.approx(1.0)
     turned = compared(Fixed((1.0, 0.0), maps(MAP, MAP)), wanted)
     assert turned.correlation == pytest.approx(np.corrcoef(MAP.ravel(), MAP[::-1].ravel())[0, 1], abs=1e-6)
-    assert not turned.holds
+    assert not turned.within(1.0)
 
 
 def test_a_class_that_nothing_speaks_for_has_no_heatmap_to_compare() -> None:
     wanted = Fixed((1.0, 0.0), maps(MAP, 0.01 * MAP))
-    assert compared(Fixed((1.0, 0.0), maps(MAP, 0.01 * MAP[::-1])), wanted).holds
+    assert compared(Fixed((1.0, 0.0), maps(MAP, 0.01 * MAP[::-1])), wanted).within(1.0)
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
@@ -85,8 +87,8 @@ def test_what_is_no_number_agrees_with_nothing(broken: float) -> None:
     flawed = MAP.copy()
     flawed[1, 1] = broken
     with np.errstate(invalid="ignore"):
-        assert not compared(Fixed((1.0, 0.0), maps(flawed, MAP)), wanted).holds
-    assert not compared(Fixed((broken, 0.0), maps(MAP, MAP)), wanted).holds
+        assert not compared(Fixed((1.0, 0.0), maps(flawed, MAP)), wanted).within(1.0)
+    assert not compared(Fixed((broken, 0.0), maps(MAP, MAP)), wanted).within(1.0)
 
 
 def test_an_empty_heatmap_in_place_of_one_agrees_with_nothing() -> None:
