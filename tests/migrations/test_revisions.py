@@ -18,6 +18,22 @@ from tests.web.fakes import FakePredictor
 from web import create_app
 from web.database import db, migrate, upgrade_database
 
+TABLES = {
+    "api_tokens",
+    "audit_events",
+    "batch_items",
+    "batches",
+    "idempotent_requests",
+    "invitations",
+    "lesions",
+    "login_attempts",
+    "predictions",
+    "reviews",
+    "shares",
+    "user_sessions",
+    "users",
+}
+
 
 def revisions() -> list[str]:
     """All revisions, the first one first."""
@@ -39,7 +55,7 @@ def schema() -> dict[str, object]:
                 for column in inspector.get_columns(table)
             ],
             "primary key": inspector.get_pk_constraint(table),
-            "foreign keys": inspector.get_foreign_keys(table),
+            "foreign keys": sorted(inspector.get_foreign_keys(table), key=lambda key: str(key["name"])),
             "unique": inspector.get_unique_constraints(table),
             "indexes": sorted(inspector.get_indexes(table), key=lambda index: str(index["name"])),
         }
@@ -66,19 +82,28 @@ def insert_a_user_and_an_answer() -> None:
 
 
 def test_the_revisions_are_one_line_of_slugged_names() -> None:
-    assert revisions() == ["0001_users", "0002_predictions", "0003_patient_context"]
+    assert revisions() == [
+        "0001_users",
+        "0002_predictions",
+        "0003_patient_context",
+        "0004_lesions",
+        "0005_batches",
+        "0006_reviews",
+        "0007_roles",
+        "0008_api",
+    ]
 
 
 def test_up_and_down_one_by_one_and_up_again(app: Flask) -> None:
     config = migrate.get_config()
     for revision in revisions():
         alembic.command.upgrade(config, revision)
-    assert tables() == {"users", "login_attempts", "predictions"}
+    assert tables() == TABLES
     for _ in revisions():
         alembic.command.downgrade(config, "-1")
     assert tables() == set()
     alembic.command.upgrade(config, "head")
-    assert tables() == {"users", "login_attempts", "predictions"}
+    assert tables() == TABLES
 
 
 def test_a_revision_that_goes_down_leaves_the_rows_below_it(app: Flask) -> None:
@@ -142,6 +167,21 @@ def test_the_database_fills_in_what_is_left_out(app: Flask) -> None:
     assert row.created_at is not None
 
 
+@pytest.mark.parametrize("deed", ["UPDATE audit_events SET actor = 'nobody'", "DELETE FROM audit_events"])
+def test_the_database_itself_refuses_to_change_the_audit_log(app: Flask, deed: str) -> None:
+    upgrade_database(app)
+    db.session.execute(
+        sa.text(
+            "INSERT INTO audit_events (actor, action, detail) VALUES ('mira@clinic.org', 'user.invited', '{}')"
+        )
+    )
+    db.session.commit()
+    with pytest.raises(sa.exc.DBAPIError, match="audit_events is append-only"):
+        db.session.execute(sa.text(deed))
+    db.session.rollback()
+    assert db.session.scalar(sa.text("SELECT actor FROM audit_events")) == "mira@clinic.org"
+
+
 def test_deleting_a_user_deletes_the_answers_in_the_database_itself(app: Flask) -> None:
     upgrade_database(app)
     insert_a_user_and_an_answer()
@@ -176,7 +216,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
             upgrade_database(app)
     assert tables() == set()
     upgrade_database(app)
-    assert tables() == {"users", "login_attempts", "predictions"}
+    assert tables() == TABLES
 
 
 def test_foreign_keys_are_on_again_after_a_migration(app: Flask) -> None:
@@ -198,7 +238,7 @@ def test_servers_that_start_together_migrate_once(app: Flask) -> None:
     for server in servers:
         server.join(120)
     assert [server.exitcode for server in servers] == [0, 0, 0]
-    assert tables() == {"users", "login_attempts", "predictions"}
+    assert tables() == TABLES
 
 
 def start_server(config: dict[str, object], together: multiprocessing.Barrier) -> None:

@@ -1,0 +1,57 @@
+"""Many photographs sent at once, answered in the background."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from web.database import Base, UTCDateTime, now
+from web.models.keys import KEY_LENGTH, new_key
+
+BATCH_NAME_LENGTH = 120
+
+
+class Batch(Base):
+    """A folder or a zip of photographs, as it was sent. `total` counts its files, also those that cannot be read."""
+
+    __tablename__ = "batches"
+    __table_args__ = (UniqueConstraint("key"), Index(None, "user_id", "created_at", "key"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=new_key)
+    name: Mapped[str] = mapped_column(String(BATCH_NAME_LENGTH))
+    total: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(
+        UTCDateTime, default=now, server_default=func.current_timestamp()
+    )
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class BatchItem(Base):
+    """One file of a batch: `name` as its sender called it, for the table alone; on the disk it is called `upload_key`.
+
+    `state` is waiting, working, done or failed; `error` says why it failed. `claimed_at` is when a worker took it: one
+    that was taken long ago and is not done was left by a killed server, and is taken again.
+    """
+
+    __tablename__ = "batch_items"
+    __table_args__ = (
+        UniqueConstraint("batch_id", "position"),
+        UniqueConstraint("upload_key"),
+        Index(None, "state", "id"),
+        Index(None, "prediction_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    name: Mapped[str] = mapped_column(String(255))
+    upload_key: Mapped[str] = mapped_column(String(KEY_LENGTH), default=new_key)
+    state: Mapped[str] = mapped_column(String(16), default="waiting", server_default=text("'waiting'"))
+    error: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    prediction_id: Mapped[int | None] = mapped_column(ForeignKey("predictions.id", ondelete="SET NULL"))
