@@ -28,6 +28,11 @@ CLASS_COLUMNS = {
     "auc": "AUC",
     "average_precision": "AP",
 }
+SOURCE_COLUMNS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced acc.",
+    "malignant_auc": "AUC malignant",
+}
 GROUP_COLUMNS = {
     "balanced_accuracy": "balanced acc.",
     "malignant_auc": "AUC malignant",
@@ -85,6 +90,8 @@ def readable(figures: Mapping[str, Any]) -> str:
             confusion_table(figures["classes"], figures["confusion_matrix"]),
         ]
     parts += [group_table(kind, groups) for kind, groups in figures["subgroups"].items()]
+    if figures["sources"]:
+        parts.append(sources_table(figures["sources"]))
     if figures["group_differences"]:
         parts.append(differences(figures["group_differences"]))
     return "\n\n".join([*parts, NOTICE])
@@ -100,6 +107,24 @@ def risk_line(figures: Mapping[str, Any]) -> str:
         share = prevalence["holds_at"] if prevalence["stated"] is None else prevalence["stated"]
         line += f" Risks are stated for {number(share)}."
     return line
+
+
+def sources_table(sources: Mapping[str, Any]) -> str:
+    rule, name = sources["rule"], sources["dataset"]
+    rows = [
+        [
+            f"in {name}" if part["inside"] else "elsewhere",
+            str(part["n"]),
+            str(part["lesions"]),
+            *(text for key in SOURCE_COLUMNS for text in (number(part[key]), interval(part["ci95"][key]))),
+        ]
+        for part in sources["within"]
+    ]
+    heads = [text for title in SOURCE_COLUMNS.values() for text in (title, "95%")]
+    return (
+        f"By source: a rule that sees only whether {name} has the photograph is right in {number(rule['accuracy'])} "
+        f"({interval(rule['ci95'])}).\n" + table(["source", "photos", "lesions", *heads], rows)
+    )
 
 
 def points_table(points: Sequence[Mapping[str, Any]]) -> str:

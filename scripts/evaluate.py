@@ -14,7 +14,7 @@ from typing import Any
 from _evaluation_tables import readable
 
 from _cli import CommandParser, progress, run_command
-from derm_core.data.table import load_dataset
+from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import ConfigError
 
 REFERENCE = "eager"
@@ -37,22 +37,40 @@ def main() -> None:
     from derm_core.serving.evaluation import evaluate_predictor
     from derm_core.serving.predictor import load_predictor
 
-    figures = evaluate_predictor(
-        load_predictor(
-            arguments.model,
-            device=arguments.device,
-            prevalence=arguments.prevalence,
-            runtime=arguments.runtime,
-        ),
-        dataset,
-        split=arguments.split,
-        batch_size=arguments.batch_size,
-        bootstrap=arguments.bootstrap,
-        seed=arguments.seed,
-        use_context=not arguments.photograph_alone,
-        progress=lambda answers, total: progress(answers, total, "evaluating"),
+    predictor = load_predictor(
+        arguments.model,
+        device=arguments.device,
+        prevalence=arguments.prevalence,
+        runtime=arguments.runtime,
     )
+
+    def measure(photographs: Dataset, split: str) -> dict[str, Any]:
+        return evaluate_predictor(
+            predictor,
+            photographs,
+            split=split,
+            batch_size=arguments.batch_size,
+            bootstrap=arguments.bootstrap,
+            seed=arguments.seed,
+            use_context=not arguments.photograph_alone,
+            progress=lambda answers, total: progress(answers, total, "evaluating"),
+        )
+
+    figures = measure(dataset, arguments.split)
     figures["without"] = [known.resolve().name for known in arguments.without]
+    figures["sources"] = None
+    if arguments.beside:
+        from derm_core.data.known_lesions import known_photographs
+        from derm_core.serving.source_figures import figures_by_source
+
+        figures["sources"] = {"dataset": arguments.beside.resolve().name} | figures_by_source(
+            dataset,
+            known_photographs(dataset, arguments.beside, progress=progress),
+            lambda photographs: measure(photographs, ALL),
+            split=arguments.split,
+            replicates=arguments.bootstrap,
+            seed=arguments.seed,
+        )
     figures["command"] = command_of(arguments)
     if arguments.json == "-":
         print(to_json(figures))
@@ -108,6 +126,13 @@ def parse_arguments() -> argparse.Namespace:
         "trained on: copies are found by their pixels; may be given again",
     )
     parser.add_argument(
+        "--beside",
+        metavar="DATASET",
+        type=Path,
+        help="measure by themselves the photographs that DATASET has too, found by their pixels, and the others, and "
+        "beside the model a rule that sees nothing but which of the two a photograph is",
+    )
+    parser.add_argument(
         "--prevalence",
         metavar="SHARE",
         type=float,
@@ -115,7 +140,10 @@ def parse_arguments() -> argparse.Namespace:
         "model was set for)",
     )
     parser.add_argument("--seed", metavar="N", type=natural, default=0, help="of the draw (default: 0)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.beside and (arguments.without or arguments.split == ALL):
+        parser.error("--beside measures one split, whole: it goes with no --without, and with no --split all")
+    return arguments
 
 
 def positive(text: str) -> int:
@@ -151,6 +179,8 @@ def command_of(arguments: argparse.Namespace) -> str:
             words += [f"--{option}", str(value)]
     for known in arguments.without:
         words += ["--without", known.resolve().name]
+    if arguments.beside:
+        words += ["--beside", arguments.beside.resolve().name]
     if arguments.runtime != REFERENCE:
         words += ["--runtime", arguments.runtime]
     if arguments.prevalence is not None:

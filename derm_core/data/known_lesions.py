@@ -1,4 +1,4 @@
-"""Lesions of one dataset that another one knows: takes their ids from it, or leaves their pictures out.
+"""Lesions of one dataset that another one knows: takes their ids from it, finds or leaves out their pictures.
 
 Public sets often repeat each other's pictures without their lesion ids. Pictures are compared as the audit compares
 them: copies are found also where they were resized, recompressed, mirrored or cropped.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from derm_core.data.audit import run_audit
 from derm_core.data.audit_set import AuditSet, read_audit_sets
@@ -68,14 +71,32 @@ def without_lesions_of(
     Raises:
         DatasetError: `known` is not there, is the same dataset, or knows all of the lesions.
     """
+    table = dataset.table[~known_photographs(dataset, known, workers=workers, progress=progress)]
+    if table.empty:
+        raise DatasetError(f"{known} has pictures of every lesion of {dataset.folder}: none is left.")
+    return replace(dataset, table=table.reset_index(drop=True))
+
+
+def known_photographs(
+    dataset: Dataset, known: Path, *, workers: int | None = None, progress: Progress | None = None
+) -> NDArray[np.bool_]:
+    """Tells which photographs show a lesion of which the known dataset has a picture.
+
+    Args:
+        dataset: all or some of the photographs of a dataset folder.
+        known, workers, progress: as in `adopt_lesions`.
+
+    Returns:
+        bool (N,), in the order of the dataset's table.
+
+    Raises:
+        DatasetError: `known` is not there or is the same dataset.
+    """
     own, other = read_audit_sets([dataset.folder, known])
     images = set(dataset.table["image"])
     own = replace(own, rows=tuple(row for row in own.rows if row.image in images))
     audit = run_audit([own, other], workers=workers, progress=progress)
     places, others = audit.places_of
     shared = set(audit.lesions[others].tolist())
-    foreign = {audit.pictures[place].row.image for place in places if int(audit.lesions[place]) not in shared}
-    table = dataset.table[dataset.table["image"].isin(foreign)].reset_index(drop=True)
-    if table.empty:
-        raise DatasetError(f"{known} has pictures of every lesion of {dataset.folder}: none is left.")
-    return replace(dataset, table=table)
+    found = {audit.pictures[place].row.image for place in places if int(audit.lesions[place]) in shared}
+    return dataset.table["image"].isin(found).to_numpy()

@@ -119,6 +119,7 @@ def test_the_json_has_every_documented_key_and_no_nan(
         "model",
         "data",
         "without",
+        "sources",
         "command",
     }
     assert set(figures) == {*KEYS, *OF_ANSWERS, *added}
@@ -169,7 +170,7 @@ def test_the_photographs_alone_are_measured_where_that_is_asked_for(
     assert "referred from a probability of 0.250 on" in shown
     both, alone = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("both", "alone"))
     command, without = alone.pop("command"), alone.pop("without")
-    assert without == []
+    assert (without, alone.pop("sources")) == ([], None)
     assert alone == both["photograph_alone"]
     assert command == f"{both['command']} --photograph-alone"
     assert (alone["context"], alone["photograph_alone"]) == (0, None)
@@ -279,6 +280,7 @@ def test_wrong_arguments_are_status_2_and_help_is_0() -> None:
         "--device",
         "--photograph-alone",
         "--without",
+        "--beside",
         "--prevalence",
         "--runtime",
     ):
@@ -376,7 +378,41 @@ def test_lesions_that_another_dataset_holds_can_be_left_out(
         run(monkeypatch, "--model", "m", "--data", dataset.folder, "--without", same.folder)
 
 
-def drawn_dataset(folder: Path, seeds: list[int]) -> Dataset:
+def test_each_source_is_measured_by_itself_beside_a_rule_that_sees_only_the_source(
+    tmp_path: Path,
+    asked: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = drawn_dataset(tmp_path / "known", seeds=[1, 2, 5])
+    # In what the other set knows, one naevus was learnt; elsewhere, one melanoma. In turn: melanoma, naevus, ...
+    dataset = drawn_dataset(
+        tmp_path / "data", seeds=[3, 2, 1, 5, 4], splits=["train", "train", "val", "val", "val"]
+    )
+    options = ["--split", "val", "--beside", known.folder, "--json", tmp_path / "out.json"]
+    run(monkeypatch, "--model", "m", "--data", dataset.folder, *options)
+    figures = json.loads((tmp_path / "out.json").read_text())
+    sources = figures["sources"]
+    # Of the three, 1 (melanoma) and 5 (naevus) are known and called naevi; 4 (melanoma) is not, and called melanoma.
+    assert sources["dataset"] == "known"
+    assert sources["rule"]["accuracy"] == pytest.approx(2 / 3)
+    assert [(part["inside"], part["n"]) for part in sources["within"]] == [(True, 2), (False, 1)]
+    weighed = sum(part["n"] * part["accuracy"] for part in sources["within"])
+    assert weighed / figures["n"] == pytest.approx(figures["accuracy"])
+    assert "--beside known" in figures["command"]
+    shown = capsys.readouterr().out
+    assert "a rule that sees only whether known has the photograph is right in 0.667" in shown
+    assert "elsewhere" in shown
+
+
+@pytest.mark.parametrize("options", [["--split", "all"], ["--without", "x"]])
+def test_a_rule_by_source_needs_one_whole_split(tmp_path: Path, options: list[str]) -> None:
+    ended = run_process("--model", "m", "--data", tmp_path, "--beside", tmp_path, *options)
+    assert ended.returncode == 2
+    assert "--beside measures one split, whole" in ended.stderr
+
+
+def drawn_dataset(folder: Path, seeds: list[int], splits: list[str] | None = None) -> Dataset:
     """Writes a dataset with a drawn lesion for each seed, melanoma and naevus in turn."""
     pictures, rows = [], []
     for number, seed in enumerate(seeds):
@@ -384,7 +420,8 @@ def drawn_dataset(folder: Path, seeds: list[int]) -> Dataset:
         lesion(seed, size=(200, 150)).save(stream, "JPEG", quality=92)
         pictures.append(stream.getvalue())
         empty = dict.fromkeys(COLUMNS, "") | {"age": np.nan}
-        rows.append(empty | {"image": f"{seed}.jpg", "diagnosis": ("mel", "nv")[number % 2], "split": "test"})
+        rows.append(empty | {"image": f"{seed}.jpg", "diagnosis": ("mel", "nv")[number % 2]})
+        rows[-1]["split"] = splits[number] if splits else "test"
     return write_dataset(folder, pd.DataFrame(rows), pictures)
 
 
