@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from derm_core.errors import InvalidImageError
 
@@ -22,6 +22,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """The only decoders that are ever tried, whatever a file is called."""
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before a pixel is decoded."""
+MAX_SCANS = 40
+"""A JPEG may be drawn in several scans; cameras and editors use up to about twenty. Each costs as much as the whole
+picture however few bytes it has, so that a small file of many thousands would keep a processor busy for hours."""
+_SCAN_MARKER = b"\xff\xda"
+_CHUNK_BYTES = 1 << 20
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,6 +64,7 @@ def load_image(
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         with _without_warnings(), Image.open(stream, formats=FORMATS) as opened:
             _check_size(opened, name, max_pixels)
+            _check_scans(opened, name)
             if min_side is not None and opened.format in ("JPEG", "MPO"):
                 # A picture that is already small stays whole: draft() never goes below the size it is given.
                 opened.draft("RGB", _draft_size(opened.size, min_side))
@@ -122,6 +128,23 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise InvalidImageError(
             f"{name} has {width} x {height} pixels ({width * height / 1e6:.0f} megapixels); "
             f"at most {max_pixels / 1e6:.0f} are accepted. Save a smaller copy."
+        )
+
+
+def _check_scans(image: ImageFile.ImageFile, name: str) -> None:
+    """Refuses a JPEG of more than MAX_SCANS scans; within a scan's data the marker's bytes cannot stand together."""
+    if image.format not in ("JPEG", "MPO") or image.fp is None:
+        return
+    place = image.fp.tell()
+    image.fp.seek(0)
+    scans, before = 0, b""
+    while chunk := image.fp.read(_CHUNK_BYTES):
+        scans += (before + chunk).count(_SCAN_MARKER)
+        before = chunk[-1:]
+    image.fp.seek(place)
+    if scans > MAX_SCANS:
+        raise InvalidImageError(
+            f"{name} is drawn in {scans} scans; at most {MAX_SCANS} are accepted. Save it anew as JPEG or PNG."
         )
 
 

@@ -1,11 +1,11 @@
-"""The pictures that are asked about: found, answered on every core, their heatmaps written. Writes no rows."""
+"""The pictures that are asked about: answered on every core, their heatmaps written. Writes no rows."""
 
 from __future__ import annotations
 
 import io
 import os
 import zlib
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derm_core.errors import InvalidImageError
+from derm_core.serving.many_files import predict_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from derm_core.serving.prediction import Prediction
     from derm_core.serving.predictor import Predictor
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-"""What counts as a picture in a folder; a file that is named on the command line is tried whatever it is called."""
 HEATMAP_SIDE = 1024
 """Heatmaps of larger pictures are written at this many pixels of the longer side: they hold no finer detail."""
 
@@ -35,29 +34,6 @@ class AskedPicture:
     file: Path
     context: PatientContext | None
     target: Path | None
-
-
-def find_pictures(places: Iterable[Path], *, recursive: bool) -> tuple[list[Path], int]:
-    """Returns the pictures, in order, and how many files of folders were left out for their names.
-
-    A folder gives its files with the known extensions, sorted; hidden ones are left out. What is no folder is taken as
-    a picture, whether it exists or not, so that it gets its row.
-    """
-    files, ignored = [], 0
-    for place in places:
-        if not place.is_dir():
-            files.append(place)
-            continue
-        inside = sorted(
-            path for path in (place.rglob("*") if recursive else place.glob("*")) if path.is_file()
-        )
-        visible = [
-            path for path in inside if not any(part.startswith(".") for part in path.relative_to(place).parts)
-        ]
-        pictures = [path for path in visible if path.suffix.lower() in EXTENSIONS]
-        files += pictures
-        ignored += len(visible) - len(pictures)
-    return files, ignored
 
 
 def heatmap_names(files: Sequence[Path], places: Sequence[Path]) -> list[Path]:
@@ -87,16 +63,16 @@ def answered(
 
     On a GPU pictures without heatmaps go through the network `batch_size` at a time.
     """
-    from derm_core.serving.preparation import run_ahead
-
-    if predictor.batches and all(picture.target is None for picture in pictures):
-        yield from predictor.predict_many(
-            (picture.file for picture in pictures),
+    if all(picture.target is None for picture in pictures):
+        yield from predict_files(
+            predictor,
+            [picture.file for picture in pictures],
             contexts=[picture.context for picture in pictures],
             batch_size=batch_size,
-            on_error="return",
         )
         return
+    from derm_core.serving.preparation import run_ahead
+
     workers = os.cpu_count() or 1
     answers = run_ahead(partial(answer_of, predictor), pictures, workers=workers, ahead=2 * workers)
     with closing(answers):

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from _lambda_folder import LAMBDA, LambdaReport, write_lambda_folder
-from predict import find_pictures
 
 from _cli import FAILED, CommandParser, run_command
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError
 from derm_core.serving.export_formats import FORMATS, check_target
+from derm_core.serving.many_files import find_pictures
 
 KINDS = {**FORMATS, LAMBDA.name: LAMBDA}
 

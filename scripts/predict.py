@@ -11,24 +11,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _answers import RowWriter, columns, printable, row_of, writer_to_stdout
-from _journal import Journal, open_journal, partial_of
+from _answers import RowWriter, writer_to_stdout
+from _journal import open_journal, partial_of
 from _patients import context_of, read_contexts
 from _pictures import (
-    EXTENSIONS,
     HEATMAP_SIDE,
     AskedPicture,
     answer_of,
     answered,
-    find_pictures,
     heatmap_names,
 )
 
 from _cli import CommandParser, progress, run_command
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError, InvalidImageError
+from derm_core.serving.answer_rows import answer_columns, answer_row, printable
+from derm_core.serving.many_files import EXTENSIONS, find_pictures
 
 if TYPE_CHECKING:
+    from derm_core.serving.answer_journal import AnswerJournal
     from derm_core.serving.context import PatientContext
     from derm_core.serving.prediction import Prediction
     from derm_core.serving.predictor import Predictor
@@ -86,7 +87,7 @@ def main() -> None:
         answer_all(predictor, pictures, writer, arguments, with_context=with_context)
         return
     about = {
-        "columns": columns(predictor.classes, with_context=with_context),
+        "columns": answer_columns(predictor.classes, with_context=with_context),
         "model": predictor.description.weights_sha256,
         "prevalence": predictor.description.prevalence.stated if predictor.description.prevalence else None,
         "heatmaps": bool(arguments.heatmaps),
@@ -116,14 +117,14 @@ def answer_all(
             shown = progress(answers, total, "predicting", initial=total - len(pictures))
         for picture, answer in zip(pictures, shown, strict=True):
             failed += isinstance(answer, InvalidImageError)
-            writer.write(row_of(picture.file, answer, predictor.classes, with_context=with_context))
+            writer.write(answer_row(picture.file, answer, predictor.classes, with_context=with_context))
     if failed:
         print(
             f"{failed} of {len(pictures)} pictures could not be read; see the column error.", file=sys.stderr
         )
 
 
-def without_answered(pictures: Sequence[AskedPicture], journal: Journal) -> list[AskedPicture]:
+def without_answered(pictures: Sequence[AskedPicture], journal: AnswerJournal) -> list[AskedPicture]:
     """Returns the pictures that have no row yet."""
     done = journal.done.copy()
     left = []
@@ -136,7 +137,7 @@ def without_answered(pictures: Sequence[AskedPicture], journal: Journal) -> list
     return left
 
 
-def check_same_model(predictor: Predictor, pictures: Sequence[AskedPicture], journal: Journal) -> None:
+def check_same_model(predictor: Predictor, pictures: Sequence[AskedPicture], journal: AnswerJournal) -> None:
     """Asks again about the first picture with an answer; raises ConfigError where the answer is another one."""
     if journal.first is None:
         return

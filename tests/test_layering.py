@@ -19,7 +19,7 @@ LAYERS = (
     {"data", "models"},
     {"evaluation", "explanation"},
     {"training", "serving"},
-    {"experiments"},
+    {"experiments", "reporting"},
 )
 """The parts of derm_core from the bottom up. A part imports itself and lower layers, never one beside it."""
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -4,6 +4,7 @@
     models/<name>/<version>/     a copy of each bundle, never changed again
 
 Versions count 1, 2, 3, ... within a name. A name's first version serves at once; later ones when they are activated.
+One name is chosen for the website: what it answers with where no other model was named.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from derm_core.errors import BundleError, unknown_name
 from derm_core.files import new_folder, replace_file, sync_folder
@@ -31,6 +32,7 @@ BUNDLED = "bundled"
 HOME_VARIABLE = "DERM_HOME"
 _REGISTRY_FILE = "registry.json"
 _LOCK_FILE = "registry.lock"
+_CHOSEN = "chosen"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATIENCE_SECONDS = 60.0
 
@@ -64,14 +66,8 @@ class Registry:
 
     def entries(self) -> tuple[RegisteredBundle, ...]:
         """Returns all lines, oldest first; raises BundleError where the list cannot be read."""
-        path = self.folder / _REGISTRY_FILE
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            return tuple(_entry(value) for value in values["bundles"])
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError, KeyError, TypeError) as err:
-            raise BundleError(f"{path} cannot be read ({err!r}). Restore it from a backup.") from err
+        with self._told():
+            return tuple(_entry(value) for value in self._read()["bundles"])
 
     def register(self, name: str, bundle_folder: Path, *, activate: bool = False) -> RegisteredBundle:
         """Copies a bundle in under a name, as its next version.
@@ -118,6 +114,17 @@ class Registry:
             self._write(_serving(self.entries(), entry))
         return replace(entry, serves=True)
 
+    def chosen(self) -> str:
+        """Returns the name of the model that a server of this folder answers with: "bundled" until one is chosen."""
+        return str(self._read().get(_CHOSEN, BUNDLED))
+
+    def choose(self, name: str) -> None:
+        """Lets a server of this folder answer with the model of this name; raises BundleError for an unknown one."""
+        with self._locked():
+            if name != BUNDLED:
+                self._find(name)
+            self._write(self.entries(), chosen=name)
+
     def resolve(self, reference: str) -> Path:
         """Returns the folder of `name` (the version that serves) or `name@version`.
 
@@ -152,8 +159,33 @@ class Registry:
                     "Register the bundle again from its source."
                 )
 
-    def _write(self, entries: tuple[RegisteredBundle, ...]) -> None:
-        text = json.dumps({"format_version": 1, "bundles": [asdict(entry) for entry in entries]}, indent=2)
+    def _read(self) -> dict[str, Any]:
+        with self._told():
+            try:
+                values = json.loads((self.folder / _REGISTRY_FILE).read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                return {"bundles": []}
+            if not isinstance(values, dict):
+                raise ValueError("it holds no object")
+            return values
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BundleError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            path = self.folder / _REGISTRY_FILE
+            raise BundleError(f"{path} cannot be read ({err!r}). Restore it from a backup.") from err
+
+    def _write(self, entries: tuple[RegisteredBundle, ...], *, chosen: str | None = None) -> None:
+        values = {
+            "format_version": 1,
+            _CHOSEN: chosen or self.chosen(),
+            "bundles": [asdict(entry) for entry in entries],
+        }
+        text = json.dumps(values, indent=2)
         replace_file(self.folder / _REGISTRY_FILE, f"{text}\n".encode())
 
     @contextmanager

@@ -297,7 +297,7 @@ def test_a_run_that_fails_leaves_no_file(
     def fails(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(predict, "row_of", fails)
+    monkeypatch.setattr(predict, "answer_row", fails)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError, match="No space left"):
         run(folder)
@@ -448,7 +448,7 @@ def test_a_run_that_fails_keeps_its_rows_and_says_so(
 @contextmanager
 def stopped_at_row(number: int) -> Iterator[None]:
     """Lets the disk be full after so many rows."""
-    written, row_of = [], predict.row_of
+    written, row_of = [], predict.answer_row
 
     def fails(*arguments: object, **options: object) -> object:
         if len(written) == number:
@@ -457,7 +457,7 @@ def stopped_at_row(number: int) -> Iterator[None]:
         return row_of(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict, "row_of", fails)
+        patch.setattr(predict, "answer_row", fails)
         with pytest.raises(OSError, match="No space left"):
             yield
 

@@ -217,3 +217,21 @@ def test_the_default_registry_lies_in_the_home_folder(
     assert default_registry().folder == tmp_path / "models"
     monkeypatch.delenv("DERM_HOME")
     assert home_folder().name == "instance"
+
+
+def test_the_bundled_model_is_chosen_until_another_is(registry: Registry, bundle_folder: Path) -> None:
+    assert registry.chosen() == "bundled"
+    registry.register("clinic", bundle_folder)
+    assert registry.chosen() == "bundled"
+    registry.choose("clinic")
+    registry.register("other", bundle_folder)
+    registry.activate("other@1")
+    assert registry.chosen() == "clinic"
+    registry.choose("bundled")
+    assert registry.chosen() == "bundled"
+
+
+def test_a_model_that_is_not_registered_cannot_be_chosen(registry: Registry) -> None:
+    with pytest.raises(BundleError, match="clinic"):
+        registry.choose("clinic")
+    assert registry.chosen() == "bundled"

@@ -1,0 +1,1 @@
+"""Answers on paper: PDF reports of one answer and of a lesion."""
