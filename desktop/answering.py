@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +19,25 @@ from desktop.figures import (
     risk_and_point,
     seconds_text,
 )
-from desktop.markup import advice_banner, card, icon, probabilities, quality_reasons, reason, scale
+from desktop.held_picture import HeldPicture
+from desktop.markup import (
+    advice_banner,
+    card,
+    icon,
+    plausible,
+    probabilities,
+    quality_reasons,
+    reason,
+    scale,
+)
 from desktop.patients import answered_with
 from desktop.pictures import HEATMAP_SIDE, PHOTO_SIDE, heatmap_address, photo_address
+from desktop.texts import say
 
 if TYPE_CHECKING:
     from derm_core import Explanations, Prediction, Predictor
 
-_MAP_OF_THE_PHOTOGRAPH = (
-    '<p class="small muted">The heatmap shows the photograph’s part in the answer, not the patient’s.</p>'
-)
+_MAP_OF_THE_PHOTOGRAPH = f'<p class="small muted">{say("heatmap-of-photo")}</p>'
 
 
 def answer_page(
@@ -36,7 +46,17 @@ def answer_page(
     name: str = "",
     patient: PatientContext | None = None,
 ) -> str:
-    """Answers a picture's file and returns the answer as HTML.
+    """Returns the answer to a picture's file as HTML; the arguments and errors are those of `answer_picture`."""
+    return answer_picture(predictor, path, name, patient)[0]
+
+
+def answer_picture(
+    predictor: Predictor,
+    path: str | os.PathLike[str],
+    name: str = "",
+    patient: PatientContext | None = None,
+) -> tuple[str, HeldPicture]:
+    """Answers a picture's file; returns the answer as HTML, and what may be asked of it later.
 
     Args:
         predictor: what answers.
@@ -57,12 +77,15 @@ def answer_page(
     else:
         left = _viewer(_photo(image) + _maps(explanations), _controls(prediction)) + _quality(prediction)
         right = _figures(prediction, predictor)
+    held = HeldPicture(
+        Path(path).read_bytes(), name, patient, prediction, predictor, datetime.now().astimezone()
+    )
     return (
-        f'<div class="answer"><div class="answer-head"><p class="answer-name">{escape(name or "Picture")}</p>'
+        f'<div class="answer"><div class="answer-head"><p class="answer-name">{escape(name or say("answer-name"))}</p>'
         f"{_basis(prediction, patient)}</div>"
         f'{advice_banner(prediction)}<div class="split"><div class="stack">{left}</div>'
         f'<div class="stack">{right}</div></div>{_provenance(prediction)}</div>'
-    )
+    ), held
 
 
 def _basis(prediction: Prediction, patient: PatientContext) -> str:
@@ -71,7 +94,7 @@ def _basis(prediction: Prediction, patient: PatientContext) -> str:
 
 
 def _photo(image: Image.Image) -> str:
-    return f'<img src="{photo_address(image)}" alt="The photograph" width="{image.width}" height="{image.height}">'
+    return f'<img src="{photo_address(image)}" alt="{say("photo-alt")}" width="{image.width}" height="{image.height}">'
 
 
 def _maps(explanations: Explanations) -> str:
@@ -80,7 +103,7 @@ def _maps(explanations: Explanations) -> str:
     chosen = explained_code(prediction)
     return "".join(
         f'<img class="map" data-code="{escape(bar.code)}" src="{heatmap_address(explanations[bar.code])}" '
-        f'alt="Heatmap for {escape(bar.name)}"{"" if bar.code == chosen else " hidden"}>'
+        f'alt="{say("heatmap-alt", name=escape(bar.name))}"{"" if bar.code == chosen else " hidden"}>'
         for bar in class_bars(prediction)
     )
 
@@ -88,7 +111,7 @@ def _maps(explanations: Explanations) -> str:
 def _viewer(pictures: str, controls: str = "") -> str:
     caption = f'<figcaption class="viewer-controls">{controls}</figcaption>' if controls else ""
     return (
-        '<section class="card card-flush" aria-label="Picture"><figure class="viewer">'
+        f'<section class="card card-flush" aria-label="{say("photo-card")}"><figure class="viewer">'
         f'<div class="photo">{pictures}</div>{caption}</figure></section>'
     )
 
@@ -104,28 +127,28 @@ def _controls(prediction: Prediction) -> str:
     )
     (name,) = [bar.name for bar in bars if bar.code == chosen]
     return (
-        f'<b id="explained" aria-live="polite">What speaks for {escape(name)}</b>'
-        f'<div class="chips" role="group" aria-label="Show what speaks for">{chips}'
-        '<button class="chip" type="button" data-code="" data-name="" aria-pressed="false">No heatmap</button></div>'
-        '<div class="opacity"><label class="small" for="opacity">Heatmap</label>'
+        f'<b id="explained" aria-live="polite">{say("explained", name=escape(name))}</b>'
+        f'<div class="chips" role="group" aria-label="{say("show-what-speaks")}">{chips}'
+        '<button class="chip" type="button" data-code="" data-name="" aria-pressed="false">'
+        f"{say('no-heatmap')}</button></div>"
+        f'<div class="opacity"><label class="small" for="opacity">{say("heatmap")}</label>'
         '<input class="slider" id="opacity" type="range" min="0" max="100" value="75">'
         '<output id="opacity-out" for="opacity">75%</output></div>'
         '<div class="legend"><div class="legend-ramp" role="img" aria-label="Heatmap colours from dark blue, '
         'little weight, through green to pale lime, most weight"></div><div class="legend-ends">'
-        "<span>Less weight</span><span>White line: half of the peak</span><span>Most</span></div></div>"
+        f"<span>{say('legend-less')}</span><span>{say('legend-half')}</span><span>{say('legend-most')}</span></div></div>"
         f"{_MAP_OF_THE_PHOTOGRAPH if prediction.context else ''}"
     )
 
 
 def _quality(prediction: Prediction) -> str:
     if prediction.quality:
-        return card("Picture quality", quality_reasons(prediction.quality), name="card later")
-    sentence = (
-        "Nothing was found wrong with its size, its light, its sharpness or what is in view. "
-        "Whether it shows the whole lesion is yours to judge."
+        return card(say("quality-title"), quality_reasons(prediction.quality), name="card later")
+    sentence = say("quality-fine")
+    badge = f'<span class="badge badge-good">{icon("ok")}{say("quality-good")}</span>'
+    return card(
+        say("quality-title"), f'<p class="small muted">{sentence}</p>', aside=badge, name="card later"
     )
-    badge = f'<span class="badge badge-good">{icon("ok")}Good enough</span>'
-    return card("Picture quality", f'<p class="small muted">{sentence}</p>', aside=badge, name="card later")
 
 
 def _figures(prediction: Prediction, predictor: Predictor) -> str:
@@ -133,23 +156,23 @@ def _figures(prediction: Prediction, predictor: Predictor) -> str:
     point = description.context_operating_point if prediction.context else description.operating_point
     measured = measured_sentence(prediction, point)
     sentence = f'<p class="small muted">{escape(measured)}</p>' if measured else ""
-    return card("Risk of malignancy", scale(prediction) + sentence) + card(
-        "Probabilities", probabilities(prediction)
+    return card(say("risk-title"), scale(prediction) + sentence) + card(
+        say("probabilities-title"), probabilities(prediction) + plausible(prediction, description.conformal)
     )
 
 
 def _refusal(prediction: Prediction) -> str:
     why = quality_reasons(prediction.quality) if prediction.quality else _unlike_the_known()
     steps = [
-        reason("camera", "Take the picture again", "Dermatoscope on the skin, lesion centred and sharp"),
-        reason("file", "Check the file", "The wrong picture is easily chosen from a folder"),
-        reason("user", "It is a lesion after all?", "Some pictures cannot be answered. Rely on examination."),
+        reason("camera", say("do-again"), say("do-again-more")),
+        reason("file", say("do-file"), say("do-file-more")),
+        reason("user", say("do-lesion"), say("do-lesion-more")),
     ]
-    return card("Why", why) + card("What to do", f'<ul class="reasons">{"".join(steps)}</ul>')
+    return card(say("why-title"), why) + card(say("do-title"), f'<ul class="reasons">{"".join(steps)}</ul>')
 
 
 def _unlike_the_known() -> str:
-    line = reason("bad", "This picture is too unlike those the model knows.", bad=True)
+    line = reason("bad", say("unlike-known"), bad=True)
     return f'<ul class="reasons">{line}</ul>'
 
 

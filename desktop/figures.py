@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from derm_core import DIAGNOSES
+from desktop.texts import say
 
 if TYPE_CHECKING:
     from derm_core import Prediction
@@ -72,9 +73,9 @@ def measured_sentence(prediction: Prediction, point: Any) -> str | None:
     found = percent(point.sensitivity) + _interval(point.sensitivity_ci95)
     spared = percent(point.specificity) + _interval(point.specificity_ci95)
     at = risk_and_point(prediction)[1]
-    sentence = f"At {at} this model finds {found} of malignant lesions and spares {spared} of benign ones."
+    sentence = say("measured", point=at, found=found, spared=spared)
     if point.lesions:
-        sentence += f" Measured on {point.lesions:,} lesions that it was not trained on."
+        sentence += " " + say("measured-on", count=f"{point.lesions:,}")
     return sentence
 
 

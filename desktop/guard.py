@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from socket import gethostname
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -44,9 +46,12 @@ class Guard:
     A page elsewhere could otherwise point its own name at 127.0.0.1 and read what is shown here (DNS rebinding).
     """
 
-    def __init__(self, app: App, port: int) -> None:
-        self._app = app
-        self._hosts = {f"{host}:{port}".encode() for host in ("127.0.0.1", "localhost")}
+    def __init__(self, app: App, port: int, host: str = "127.0.0.1") -> None:
+        self._app, self._port = app, port
+        self._hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost", bracketed(host))}
+        # Open to a network, the app has as many names as that gives it. A page elsewhere can point a name of its own
+        # here, but no number.
+        self._numbers = not ip_address(host).is_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,14 +67,31 @@ class Guard:
                 message = {**message, "headers": [*headers, *own]}
             await send(message)
 
-        if dict(scope["headers"]).get(b"host") not in self._hosts:
+        if not self._is_mine(dict(scope["headers"]).get(b"host", b"")):
             await _refuse(send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
 
+    def _is_mine(self, host: bytes) -> bool:
+        if host in self._hosts:
+            return True
+        name, _, port = host.decode("latin-1").rpartition(":")
+        if not self._numbers or port != str(self._port):
+            return False
+        try:
+            ip_address(name.strip("[]"))
+        except ValueError:
+            return name.lower() in (gethostname().lower(), f"{gethostname().lower()}.local")
+        return True
+
+
+def bracketed(host: str) -> str:
+    """Writes an address as it stands before a port."""
+    return f"[{host}]" if ":" in host else host
+
 
 async def _refuse(send: Send) -> None:
-    body = b"This app answers only on 127.0.0.1 and localhost.\n"
+    body = b"This app answers only under its own address.\n"
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 421, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -9,9 +9,9 @@ import re
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from derm_core import NOTICE
+from derm_core import DIAGNOSES, NOTICE
 from desktop.figures import (
     ClassBar,
     class_bars,
@@ -21,15 +21,16 @@ from desktop.figures import (
     risk_scale,
     svg_percent,
 )
+from desktop.texts import say
 
 if TYPE_CHECKING:
     from derm_core import Prediction, QualityFlag
 
 STATIC = Path(__file__).parent / "static"
 WORDS = {
-    "refer": "Refer to a dermatologist",
-    "routine": "Routine follow-up",
-    "unsure": "No answer for this picture",
+    "refer": say("answer-refer"),
+    "routine": say("answer-routine"),
+    "unsure": say("answer-unsure"),
 }
 _GLYPHS = {
     True: '<path class="glyph-malignant" d="M6 .5 11.5 6 6 11.5.5 6Z"/>',
@@ -58,11 +59,39 @@ def problem(sentence: str) -> str:
     return f'<div class="message message-bad" role="alert">{icon("bad")}<p>{escape(sentence)}</p></div>'
 
 
+def without_path(sentence: str, path: Path) -> str:
+    """Returns why a file cannot be read without its name at the front, for a row that names it already."""
+    short = sentence.removeprefix(f"{path} ").removeprefix(f"{path.name} ")
+    return short[:1].upper() + short[1:]
+
+
+def message(sentence: str) -> str:
+    """Returns what is worth knowing, in one sentence."""
+    return f'<div class="message message-quiet" role="status">{icon("ok")}<p>{escape(sentence)}</p></div>'
+
+
+def badge(kind: str, words: str, symbol: str) -> str:
+    """Returns a label of a kind of advice; "unread" has no advice, and "plain" is none."""
+    advice = f' data-advice="{kind}"' if kind in WORDS else ""
+    name = "badge" if advice else "badge badge-plain"
+    return f'<span class="{name}"{advice}>{icon(symbol)}{escape(words)}</span>'
+
+
+def button(
+    do: str, words: str, *, symbol: str = "", primary: bool = False, disabled: bool = False, sure: str = ""
+) -> str:
+    """Returns a button that tells the page what to do: a word and, after a colon, a value; `sure` is asked first."""
+    name = "button button-primary" if primary else "button"
+    mark = icon(symbol) if symbol else ""
+    off = (" disabled" if disabled else "") + (f' data-sure="{escape(sure)}"' if sure else "")
+    return f'<button class="{name}" type="button" data-do="{escape(do)}"{off}>{mark}{escape(words)}</button>'
+
+
 def advice_banner(prediction: Prediction) -> str:
     """Returns the one banner that leads: what to do, why, and the one number."""
     risk, _ = risk_and_point(prediction)
     number = (
-        f'<div class="advice-number"><strong>{escape(risk)}</strong><span>risk of<br>malignancy</span></div>'
+        f'<div class="advice-number"><strong>{escape(risk)}</strong><span>{say("answer-risk")}</span></div>'
     )
     return (
         f'<section class="advice" data-advice="{prediction.advice}" aria-labelledby="advice"><div class="advice-in">'
@@ -81,12 +110,16 @@ def scale(prediction: Prediction) -> str:
     return "".join(
         [
             '<svg class="scale" height="128" role="img" ',
-            f'aria-label="Risk of malignancy {risk}. Operating point {point}: refer at or above it.">',
+            f'aria-label="{say("scale-label", risk=risk, point=point)}">',
             f'<text class="mark-text" x="{at.risk}" y="16" text-anchor="{at.risk_anchor}">{risk}</text>',
             f'<rect class="zone-routine" x="0" y="44" width="{at.point}" height="34"/>',
             f'<rect class="zone-refer" x="{at.point}" y="44" width="{at.rest}" height="34"/>',
-            '<text class="zone-label-routine" x="0" y="38">Routine</text>' if at.has_room_for_routine else "",
-            '<text class="zone-label-refer" x="100%" y="38" text-anchor="end">Refer</text>'
+            '<text class="zone-label-routine" x="0" y="38">' + say("advice-routine") + "</text>"
+            if at.has_room_for_routine
+            else "",
+            '<text class="zone-label-refer" x="100%" y="38" text-anchor="end">'
+            + say("advice-refer")
+            + "</text>"
             if at.has_room_for_refer
             else "",
             '<line class="axis" x1="0" x2="100%" y1="78" y2="78"/>',
@@ -98,7 +131,7 @@ def scale(prediction: Prediction) -> str:
             '<text x="50%" y="98" text-anchor="middle">50%</text>' if at.shows_middle else "",
             '<text x="100%" y="98" text-anchor="end">100%</text>',
             f'<text class="strong" x="{at.point}" y="120" text-anchor="{at.point_anchor}">',
-            f"Operating point {point}</text>",
+            f"{say('scale-point', point=point)}</text>",
             "</svg>",
         ]
     )
@@ -107,8 +140,18 @@ def scale(prediction: Prediction) -> str:
 def probabilities(prediction: Prediction) -> str:
     """Returns one bar a class, the most probable first. The operating point belongs to their sum, and is left out."""
     rows = "".join(_probability(bar, first=number == 0) for number, bar in enumerate(class_bars(prediction)))
-    key = f"<li>{_glyph(True)}malignant</li><li>{_glyph(False)}benign</li>"
+    key = f"<li>{_glyph(True)}{say('kind-malignant')}</li><li>{_glyph(False)}{say('kind-benign')}</li>"
     return f'<ul class="probs">{rows}</ul><ul class="key">{key}</ul>'
+
+
+def plausible(prediction: Prediction, conformal: Any) -> str:
+    """Returns the diagnoses that cannot be ruled out, in a sentence; nothing where the model has no such part."""
+    if not prediction.plausible or conformal is None:
+        return ""
+    names = [DIAGNOSES[code].name.lower() if code in DIAGNOSES else code for code in prediction.plausible]
+    words = say("plausible", names=", ".join(names))
+    more = say("plausible-level", level=f"{100 * conformal.level:.0f}%")
+    return f'<p class="plausible"><b>{escape(words)}</b> <span class="small muted">{escape(more)}</span></p>'
 
 
 def quality_reasons(flags: tuple[QualityFlag, ...]) -> str:
@@ -123,24 +166,15 @@ def quality_reasons(flags: tuple[QualityFlag, ...]) -> str:
 def _why(prediction: Prediction) -> str:
     _, point = map(escape, risk_and_point(prediction))
     if prediction.advice == "unsure":
-        return (
-            "Any probability here would be a guess, so none is given. "
-            "<b>This says nothing about the lesion: judge it by examination.</b>"
-        )
+        return say("why-unsure")
     if prediction.advice == "routine":
-        return (
-            f"The risk of malignancy is below the operating point of {point}. "
-            "A low figure does not rule out malignancy: look again if the lesion changes."
-        )
-    text = f"The risk of malignancy is at or above the operating point of {point}."
+        return say("why-routine", point=point)
+    text = say("why-refer", point=point)
     leading, first = leading_malignancy(prediction), class_bars(prediction)[0]
     if leading is not None:
-        text += f" Most of it is <b>{escape(leading.name.lower())}</b>."
+        text += " " + say("why-leading", name=escape(leading.name.lower()))
     if not first.malignant:
-        text += (
-            f" {escape(first.name)} is the most likely single diagnosis; "
-            "the malignant ones together decide the advice."
-        )
+        text += " " + say("why-benign-first", name=escape(first.name))
     return text
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from derm_core import SEXES, SITES, ConfigError, PatientContext
+from desktop.texts import say
 
 if TYPE_CHECKING:
     from derm_core import Prediction
@@ -23,11 +24,11 @@ def patient_fields() -> list[gr.components.Component]:
         # No gr.Number: that shows 0 where nothing is entered, and sends it.
         age = gr.Textbox(
             "",
-            label="Age in years",
+            label=say("patient-age"),
             max_lines=1,
             html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         )
-        return [age, _list("Sex", SEXES), _list("Body site", SITES)]
+        return [age, _list(say("patient-sex"), SEXES), _list(say("patient-site"), SITES)]
 
 
 def patient_of(given: Given) -> PatientContext:
@@ -36,13 +37,19 @@ def patient_of(given: Given) -> PatientContext:
     try:
         years = float(age) if age else None
     except ValueError as err:
-        raise ConfigError("Enter the age in years, such as 54, or leave it empty.") from err
+        raise ConfigError(say("patient-wrong-age")) from err
     return PatientContext(years, sex, site)
 
 
 def patient_text(patient: PatientContext, names: Sequence[str]) -> str:
     """Writes what these names of a patient say: 54 years, female, back; empty where there is nothing."""
-    years = "1 year" if patient.age == 1 else f"{patient.age:g} years" if patient.age is not None else ""
+    years = (
+        ""
+        if patient.age is None
+        else say("year")
+        if patient.age == 1
+        else say("years", count=f"{patient.age:g}")
+    )
     words = {"age": years, "sex": patient.sex, "site": patient.site}
     return ", ".join(words[name] for name in patient.known if name in names)
 
@@ -53,11 +60,11 @@ def answered_with(prediction: Prediction, patient: PatientContext) -> str:
     unused = patient_text(patient, [name for name in patient.known if name not in prediction.context])
     if prediction.advice == "unsure":
         given = patient_text(patient, patient.known)
-        return f"Given with it: {given}" if given else ""
-    sentence = f"Answered with: {used}" if used else "From the photograph alone"
-    return f"{sentence}. Given with it, but not used by this model: {unused}" if unused else sentence
+        return say("patient-given", words=given) if given else ""
+    sentence = say("patient-used", words=used) if used else say("patient-none")
+    return say("patient-unused", sentence=sentence, words=unused) if unused else sentence
 
 
 def _list(label: str, known: Sequence[str]) -> gr.Dropdown:
-    choices = [("Not recorded", ""), *((word.capitalize(), word) for word in known)]
+    choices = [(say("patient-unknown"), ""), *((word.capitalize(), word) for word in known)]
     return gr.Dropdown(choices, value="", label=label, filterable=False)

@@ -1,9 +1,10 @@
-"""The folder through which pictures come in: nobody else's to read, and empty before and after. Knows no page."""
+"""The folder through which files come and go: nobody else's to read, and empty before and after. Knows no page."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,11 @@ def upload_folder(port: int) -> Iterator[Path]:
         else:
             os.environ[VARIABLE] = before
         _remove(folder)
+
+
+def download_folder() -> Path:
+    """Returns a new folder for a file that the browser shall take along; it goes with the folder for uploads."""
+    return Path(tempfile.mkdtemp(dir=os.environ.get(VARIABLE)))
 
 
 def _remove(folder: Path) -> None:

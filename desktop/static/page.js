@@ -31,7 +31,7 @@
     find('#opacity-out').value = `${slider.value}%`;
   };
   const explain = chip => {
-    for (const one of document.querySelectorAll('.chips .chip')) one.setAttribute('aria-pressed', one === chip);
+    for (const one of document.querySelectorAll('.viewer-controls .chip')) one.setAttribute('aria-pressed', one === chip);
     for (const map of document.querySelectorAll('.photo .map')) map.toggleAttribute('hidden', map.dataset.code !== chip.dataset.code);
     find('#explained').textContent = chip.dataset.code ? `What speaks for ${chip.dataset.name}` : 'The photograph alone';
   };
@@ -39,10 +39,20 @@
     if (event.target.id === 'opacity') fade(event.target);
   });
   document.addEventListener('click', event => {
-    const chip = event.target.closest?.('.chips .chip');
+    const chip = event.target.closest?.('.viewer-controls .chip');
     if (chip) explain(chip);
     else if (event.target.closest?.('#theme')) toggleTheme();
   });
+
+  // A file to take along: its link is pressed where it is another than the last one.
+  const taken = new Map();
+  window.takeAlong = (id, tries = 40) => {
+    const link = find(`#${id} a`);
+    if (link && taken.get(id) !== link.href) {
+      taken.set(id, link.href);
+      link.click();
+    } else if (tries) setTimeout(window.takeAlong, 50, id, tries - 1);
+  };
 
   // A picture may be pasted or dropped anywhere, also while an answer is shown.
   const hand = file => {

@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from derm_core import DIAGNOSES, Explanations, PatientContext, Prediction, QualityFlag, load_image
+from derm_core import (
+    DIAGNOSES,
+    Explanation,
+    Explanations,
+    PatientContext,
+    Prediction,
+    QualityFlag,
+    load_image,
+)
 
 # Gradio makes an event loop, with its pair of sockets, for each lock that it makes, and drops it unclosed: while it is
 # imported, while an interface is built, and while it is launched. And it asks pandas for what pandas is giving up.
@@ -47,14 +55,27 @@ class FakePredictor:
 
     probabilities: dict[str, float] = field(default_factory=lambda: dict(REFER))
     quality: tuple[QualityFlag, ...] = ()
+    plausible: tuple[str, ...] = ()
     sensitivity: float | None = 0.953
     uses: tuple[str, ...] = ("age", "sex", "site")
+    sha256: str = "9f3c71e2" * 8
     seen: list[Path] = field(default_factory=list)
     contexts: list[PatientContext | None] = field(default_factory=list)
+
+    batches = False
+    device = "cpu"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.probabilities)
 
     @property
     def description(self) -> Any:
         return SimpleNamespace(
+            name="fake<network>",
+            version="3",
+            weights_sha256=self.sha256,
+            conformal=SimpleNamespace(level=0.9),
             operating_point=self.point(0.18),
             context=object() if self.uses else None,
             context_operating_point=self.point(0.21 if self.uses else 0.18),
@@ -69,6 +90,24 @@ class FakePredictor:
             specificity_ci95=None,
             lesions=1119 if threshold == 0.18 else 1003,
         )
+
+    def predict(self, image: Path, context: PatientContext | None = None) -> Prediction:
+        return self.explain_all(image, context=context, max_side=16).prediction
+
+    def explain(
+        self,
+        image: Path,
+        code: str | None = None,
+        *,
+        context: PatientContext | None = None,
+        max_side: int | None = None,
+    ) -> Explanation:
+        answer = self.explain_all(image, context=context, max_side=max_side)
+        shown = code or answer.prediction.top
+        return Explanation(answer.prediction, answer[shown], shown)
+
+    def features(self, image: Path) -> np.ndarray:
+        return np.ones(4, np.float32)
 
     def explain_all(
         self, image: Path, *, context: PatientContext | None = None, max_side: int | None = None
@@ -91,9 +130,10 @@ class FakePredictor:
                 quality=self.quality,
                 model_name="fake<network>",
                 model_version="3",
-                model_sha256="9f3c71e2" * 8,
+                model_sha256=self.sha256,
                 seconds=0.081,
                 context=known,
+                plausible=self.plausible,
             ),
             {code: _spot(small.size, number) for number, code in enumerate(self.probabilities)},
         )

@@ -11,7 +11,7 @@ import pytest
 
 from derm_core import NOTICE
 from desktop import build_interface
-from desktop.interface import FAILED, forget, show_answer
+from desktop.picture_tab import FAILED, forget, show_answer
 from tests.desktop.conftest import FakePredictor
 
 pytestmark = pytest.mark.usefixtures("no_event_loop_is_left")

@@ -11,8 +11,8 @@ import pytest
 from derm_core import SEXES, SITES, ConfigError, PatientContext
 from desktop import build_interface
 from desktop.answering import answer_page
-from desktop.interface import show_answer
 from desktop.patients import NOTHING, Given, patient_of
+from desktop.picture_tab import show_answer
 from tests.desktop.conftest import DARK, FakePredictor
 
 pytestmark = pytest.mark.usefixtures("no_event_loop_is_left")
@@ -115,6 +115,7 @@ def test_only_a_model_that_can_use_it_asks_for_it(uses: tuple[str, ...]) -> None
     interface = build_interface(FakePredictor(uses=uses))
     (group,) = [block for block in interface.blocks.values() if block.elem_id == "patient"]
     assert group.visible is bool(uses)
-    sex, site = [block for block in interface.blocks.values() if isinstance(block, gr.Dropdown)]
+    lists = [block for block in interface.blocks.values() if isinstance(block, gr.Dropdown)]
+    sex, site = (block for block in lists if block.label in ("Sex", "Body site"))
     assert [value for _, value in sex.choices] == ["", *SEXES]
     assert [value for _, value in site.choices] == ["", *SITES]

@@ -17,6 +17,7 @@ import pytest
 
 from derm_core.data.transforms import Preprocessing
 from derm_core.diagnoses import TASKS
+from derm_core.errors import BundleError
 from derm_core.models import build_model
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, save_bundle
 
@@ -77,7 +78,7 @@ def test_a_taken_port_is_one_sentence_that_says_where_the_app_may_be(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"), [(("--port", "0"), "1 to 65535"), (("--host", "0.0.0.0"), "--host")]
+    ("arguments", "reason"), [(("--port", "0"), "1 to 65535"), (("--host", "nowhere"), "wanted: an address")]
 )
 def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
     done = start_and_fail(tmp_path, *arguments)
@@ -93,25 +94,50 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, free_port: int) -
     assert "nobody" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("platform", "settings", "expected"),
-    [
-        ("linux", {}, False),
-        ("linux", {"DISPLAY": ":0"}, True),
-        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
-        ("darwin", {}, True),
-        ("win32", {}, True),
-    ],
-)
-def test_a_browser_is_opened_only_where_there_is_a_screen(
-    monkeypatch: pytest.MonkeyPatch, platform: str, settings: dict[str, str], expected: bool
+def test_the_network_is_let_in_only_by_a_password(tmp_path: Path, free_port: int) -> None:
+    short = tmp_path / "short"
+    short.write_text("too short\n")
+    for arguments, reason in (
+        ((), "On 0.0.0.0 others of the network could use the app: that takes a password of 12"),
+        (("--password-file", str(short)), "takes a password of 12 characters or more"),
+        (("--password-file", str(tmp_path / "gone")), "cannot be read"),
+    ):
+        done = start_and_fail(tmp_path, "--port", str(free_port), "--host", "0.0.0.0", *arguments)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert reason in done.stderr
+
+
+def test_an_entry_is_added_to_the_menu(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--menu"],
+        env=os.environ | {"XDG_DATA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if sys.platform != "linux":
+        assert done.returncode == 2
+        return
+    assert (done.returncode, done.stderr) == (0, "")
+    entry = (tmp_path / "applications" / "dermatrace.desktop").read_text("utf-8")
+    assert f'Exec="{SCRIPT.with_name("desktop")}"' in entry
+
+
+def test_a_model_that_was_chosen_and_is_gone_gives_way_to_the_bundled_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    assert _desktop.has_browser() is expected
+    def load(model: str | None) -> str:
+        if model == "gone@1":
+            raise BundleError("There is no 'gone@1'.")
+        return model or "bundled"
+
+    monkeypatch.setattr(_desktop, "load", load)
+    assert _desktop.load_remembered("ham7@2") == "ham7@2"
+    assert _desktop.load_remembered(None) == "bundled"
+    assert _desktop.load_remembered("gone@1") == "bundled"
+    assert "There is no 'gone@1'." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no SIGTERM for one process")
