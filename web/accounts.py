@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import math
 
-from flask import Blueprint, flash, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 from flask_wtf import FlaskForm
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from wtforms import Field
 
-from web.answering import delete_user
+from web.audit import record
 from web.database import db
 from web.forms import ChangePasswordForm, DeleteAccountForm, LoginForm, RegisterForm
-from web.models import Prediction, User, new_key
+from web.holdings import delete_user, holdings_of
+from web.models import User
 from web.passwords import passwords
 from web.security import public, same_site, sign_in
+from web.sessions import browser_name, end_all_sessions, end_session, is_this_browser, sessions_of
 from web.throttle import REGISTRATION, Attempt, TooManyAttemptsError
 
 accounts = Blueprint("accounts", __name__)
@@ -29,6 +41,9 @@ def register() -> ResponseReturnValue:
     """Makes an account and signs in."""
     if current_user.is_authenticated:
         return redirect(url_for("predictions.new"))
+    registration = current_app.config["DERM_REGISTRATION"]
+    if registration != "open":
+        return render_template("register_closed.html", registration=registration), 403
     form = RegisterForm()
     if not form.validate_on_submit():
         return _page("register.html", form)
@@ -40,6 +55,7 @@ def register() -> ResponseReturnValue:
         email=form.email.data, name=form.name.data, password_hash=passwords().hash(form.password.data)
     )
     db.session.add(user)
+    record("account.made", "user", user.email, actor=user.email)
     try:
         db.session.commit()
     except IntegrityError:
@@ -66,6 +82,9 @@ def login() -> ResponseReturnValue:
     user = db.session.scalar(select(User).where(User.email == form.email.data))
     if not passwords().verify(user.password_hash if user else None, form.password.data) or user is None:
         return _page("login.html", form, problem="This address and password do not belong together.")
+    if user.disabled_at is not None:
+        problem = "This account is disabled. Ask whoever runs this server."
+        return _page("login.html", form, problem=problem)
     if passwords().needs_rehash(user.password_hash):
         user.password_hash = passwords().hash(form.password.data)
     attempt.succeed()
@@ -77,6 +96,7 @@ def login() -> ResponseReturnValue:
 @public
 def logout() -> ResponseReturnValue:
     """Ends this session."""
+    end_session()
     logout_user()
     session.clear()
     flash("You are signed out.")
@@ -102,8 +122,8 @@ def change_password() -> ResponseReturnValue:
         return _wait_on_account(form, err)
     user = current_user._get_current_object()
     user.password_hash = passwords().hash(form.new.data)
-    user.session_key = new_key()
-    db.session.commit()
+    end_all_sessions(user)
+    record("password.changed", "user", user.email)
     sign_in(user)
     flash("The password is changed. Every other device is signed out.")
     return redirect(url_for("accounts.account"))
@@ -113,20 +133,30 @@ def change_password() -> ResponseReturnValue:
 def delete_account() -> ResponseReturnValue:
     """Asks once more, with the password; then removes rows and files."""
     form = DeleteAccountForm()
+    if _is_only_admin():
+        problem = "You are the only admin. Make somebody else an admin first."
+        return _page("account_delete.html", form, held=holdings_of(current_user), problem=problem)
     if not form.validate_on_submit():
-        return _page("account_delete.html", form, answers=_count_answers())
+        return _page("account_delete.html", form, held=holdings_of(current_user))
     try:
         if not _is_own_password(form.password, form.password.data):
-            return _page("account_delete.html", form, answers=_count_answers())
+            return _page("account_delete.html", form, held=holdings_of(current_user))
     except TooManyAttemptsError as err:
-        return _wait("account_delete.html", form, err, answers=_count_answers())
+        return _wait("account_delete.html", form, err, held=holdings_of(current_user))
     user = current_user._get_current_object()
+    record("account.deleted", "user", user.email, answers=holdings_of(user).answers)
     logout_user()
     session.clear()
     removed = delete_user(user)
-    what = "1 answer" if removed == 1 else f"{removed:,} answers"
-    flash(f"Your account is deleted, with {what} and all pictures.")
+    flash(f"Your account is deleted{removed.removed_text}.")
     return redirect(url_for("accounts.login"))
+
+
+def _is_only_admin() -> bool:
+    """Says whether nobody could manage the other accounts any more if this one went."""
+    others = select(User.role).where(User.id != current_user.id, User.disabled_at.is_(None)).distinct()
+    roles = set(db.session.scalars(others))
+    return current_user.has_role("admin") and bool(roles) and "admin" not in roles
 
 
 def _is_own_password(field: Field, password: str) -> bool:
@@ -147,11 +177,6 @@ def _next_page() -> str:
     return same_site(request.args.get("next")) or url_for("predictions.new")
 
 
-def _count_answers() -> int:
-    query = select(func.count()).select_from(Prediction).where(Prediction.user_id == current_user.id)
-    return db.session.scalar(query) or 0
-
-
 def _page(template: str, form: FlaskForm, **values: object) -> ResponseReturnValue:
     """Shows a form: with status 400 where it was sent and is shown again."""
     return render_template(template, form=form, **values), 400 if request.method == "POST" else 200
@@ -160,7 +185,16 @@ def _page(template: str, form: FlaskForm, **values: object) -> ResponseReturnVal
 def _account_page(
     form: ChangePasswordForm, status: int = 200, problem: str | None = None
 ) -> ResponseReturnValue:
-    return render_template("account.html", form=form, answers=_count_answers(), problem=problem), status
+    page = render_template(
+        "account.html",
+        form=form,
+        held=holdings_of(current_user),
+        problem=problem,
+        sessions=sessions_of(current_user),
+        browser_name=browser_name,
+        is_this_browser=is_this_browser,
+    )
+    return page, status
 
 
 def _wait(template: str, form: FlaskForm, err: TooManyAttemptsError, **values: object) -> ResponseReturnValue:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from flask import Flask, current_app
@@ -13,9 +12,9 @@ from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from derm_core import Explanations, PatientContext
+from derm_core import Explanations, PatientContext, lesion_share
 from web.database import db
-from web.inference import inference
+from web.inference import Answered, inference
 from web.models import Prediction, User, new_key
 from web.pictures import (
     HEATMAP_SIDE,
@@ -27,12 +26,12 @@ from web.pictures import (
     read_photograph,
     thumbnail_jpeg,
 )
+from web.quota import require_room, room_left
 from web.storage import PictureStore
 
 log = logging.getLogger(__name__)
 
-_PIXELS = threading.BoundedSemaphore(max(2, (os.cpu_count() or 2) // 2))
-"""Held while a photograph is in memory: one of 64 megapixels takes a few hundred megabytes."""
+_ROWS_AT_ONCE = 500  # a statement may name only so many
 
 
 def init_store(app: Flask) -> None:
@@ -46,23 +45,69 @@ def store() -> PictureStore:
 
 
 def answer_photograph(
-    user: User, data: bytes, *, patient: PatientContext | None = None, note: str = "", is_sample: bool = False
+    user: User,
+    data: bytes,
+    *,
+    patient: PatientContext | None = None,
+    note: str = "",
+    is_sample: bool = False,
+    and_then: Callable[[Prediction], None] | None = None,
 ) -> Prediction:
     """Answers an uploaded photograph and keeps both, with what is known of the patient.
 
-    When this returns, files and row are on the disk; when it raises, neither is.
-    Raises InvalidImageError where the upload cannot be read, ModelUnavailableError where there is no model.
+    When this returns, files and row are on the disk; when it raises, neither is. Nothing uncommitted may stand in the
+    session: the connection is given back while the request waits for its turn.
+    Raises InvalidImageError where the upload cannot be read, ModelUnavailableError where there is no model, and
+    ModelBusyError where too many wait for it.
+    """
+    if not (db.session.new or db.session.dirty or db.session.deleted):
+        db.session.rollback()
+    return answer_in_turn(
+        user,
+        data,
+        turn=inference().turns.request(),
+        patient=patient,
+        note=note,
+        is_sample=is_sample,
+        and_then=and_then,
+    )
+
+
+def answer_in_turn(
+    user: User,
+    data: bytes,
+    *,
+    turn: AbstractContextManager[object],
+    patient: PatientContext | None = None,
+    note: str = "",
+    is_sample: bool = False,
+    and_then: Callable[[Prediction], None] | None = None,
+) -> Prediction:
+    """Does what answer_photograph does, for a caller who knows which of the model's turns to take.
+
+    Raises QuotaFullError where the user's files take all the room that they may.
+
+    Args:
+        turn: held while the photograph is in memory and the model is asked, not while the disk is waited for.
+        and_then: called with the new row before it is committed: what it changes is kept with the row, or not at all.
     """
     patient = patient or PatientContext()
-    with _PIXELS:
+    with turn:
+        left = room_left(user)
+        require_room(left, 1)
         image = read_photograph(data)
-        explanations = inference().explain_all(data, context=patient, max_side=HEATMAP_SIDE)
-        files = _files(image, explanations)
-    row = _row(user, image, explanations, patient, note=note, is_sample=is_sample)
+        answered = inference().answer(data, context=patient, max_side=HEATMAP_SIDE)
+        files = _files(image, answered.explanations)
+    row = _row(user, image, answered, patient, note=note, is_sample=is_sample)
+    row.bytes = sum(len(content) for content in files.values())
+    require_room(left, row.bytes)
     key = row.key
     store().save(key, files)
     try:
         db.session.add(row)
+        if and_then is not None:
+            db.session.flush()
+            and_then(row)
         db.session.commit()
     except BaseException:
         _withdraw(key)
@@ -78,14 +123,17 @@ def delete_prediction(prediction: Prediction) -> None:
     store().delete(key)
 
 
-def delete_user(user: User) -> int:
-    """Removes an account with everything it holds, and returns how many answers that were."""
-    keys = db.session.scalars(select(Prediction.key).where(Prediction.user_id == user.id)).all()
-    db.session.execute(delete(User).where(User.id == user.id))
+def delete_predictions(user: User, keys: Collection[str]) -> int:
+    """Removes those of a user's answers that have these keys, all of them or none, and returns how many that were."""
+    wanted, found = list(keys), list[str]()
+    for start in range(0, len(wanted), _ROWS_AT_ONCE):
+        some = (Prediction.user_id == user.id, Prediction.key.in_(wanted[start : start + _ROWS_AT_ONCE]))
+        found += db.session.scalars(select(Prediction.key).where(*some)).all()
+        db.session.execute(delete(Prediction).where(*some))
     db.session.commit()
-    for key in keys:
+    for key in found:
         store().delete(key)
-    return len(keys)
+    return len(found)
 
 
 def sweep_pictures(app: Flask) -> int:
@@ -97,7 +145,8 @@ def sweep_pictures(app: Flask) -> int:
         return found
 
     with app.app_context():
-        removed = store().sweep(known)
+        age = app.config["SWEEP_OLDER_THAN"].total_seconds()
+        removed = store().sweep(known, older_than_seconds=age)
     if removed:
         log.warning("Removed %d pictures that had no row", removed)
     return removed
@@ -122,13 +171,13 @@ def _withdraw(key: str) -> None:
 def _row(
     user: User,
     image: Image.Image,
-    explanations: Explanations,
+    answered: Answered,
     patient: PatientContext,
     *,
     note: str,
     is_sample: bool,
 ) -> Prediction:
-    answer = explanations.prediction
+    answer = answered.explanations.prediction
     return Prediction(
         user_id=user.id,
         key=new_key(),
@@ -140,11 +189,12 @@ def _row(
         is_sample=is_sample,
         width=image.width,
         height=image.height,
+        lesion_share=lesion_share(image) if answer.advice != "unsure" else None,
         probabilities=dict(answer.probabilities),
         top=answer.top,
         malignant_probability=answer.malignant_probability,
         operating_point=answer.operating_point,
-        operating_point_measured=inference().operating_point(with_context=bool(answer.context)),
+        operating_point_measured=answered.operating_point,
         advice=answer.advice,
         quality=[asdict(flag) for flag in answer.quality],
         model_name=answer.model_name,

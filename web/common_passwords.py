@@ -8,16 +8,16 @@ _PASSWORDS = """
 123456789012 1234567891 1234567899 123456789a 123456789abc 123456789q 123456789qwe 123456qwerty 12345qwert
 12345qwerty 123654789 123qwe123qwe 147258369 1472583690 159753456852 1q2w3e4r5t 1q2w3e4r5t6y 1q2w3e4r5t6y7u
 1qaz1qaz1qaz 1qaz2wsx3edc 1qazxsw23edc 2wsx3edc4rfv 741852963 7418529630 789456123 7894561230 852456852456
-9876543210 987654321a 9999999999 = COMMON_PASSWORDS __future__ a123456789 a1b2c3d4e5 a1s2d3f4g5 aa12345678
+9876543210 987654321a 9999999999 a123456789 a1b2c3d4e5 a1s2d3f4g5 aa12345678
 aa123456789 abc1234567 abc123456789 abcd123456 abcd1234567890 abcdefg123 abcdefghij abcdefghijk abcdefghijkl
-admin12345 admin123456 adminadmin administrator annotations asdasdasdasd asdf1234567 asdfasdfasdf asdfghjkl1
+admin12345 admin123456 adminadmin administrator asdasdasdasd asdf1234567 asdfasdfasdf asdfghjkl1
 asdfghjkl123 asdfghjklqwertyuiop azerty123456 azertyuiop azertyuiopqsdfghjklm baseball12 basketball
 beautiful1 bismillah1 blink182182 butterfly1 caterpillar changeme12 changeme123 changemenow charlie123
 chocolate1 christopher computer12 computer123 correcthorsebatterystaple dermatologist dermatology
 dermatoscope dermatrace dermatrace1 dermatrace123 dermoscopy1 elizabeth1 everything fernandez1 football12
-football123 forever123 freedom123 from frozenset( fuckyou123 fuckyoufuckyou gfhjkmgfhjkm girlfriend
+football123 forever123 freedom123 fuckyou123 fuckyoufuckyou gfhjkmgfhjkm girlfriend
 godisgood1 handball12 helloworld helloworld1 helloworld123 hospital12 hospital123 ilovemyself iloveyou12
-iloveyou123 iloveyou1234 iloveyouforever import internet12 internet123 jesus12345 jesuschrist katherine1
+iloveyou123 iloveyou1234 iloveyouforever internet12 internet123 jesus12345 jesuschrist katherine1
 letmein1234 letmein12345 letmeinnow liverpool1 liverpool123 macintosh1 manchester manchester1
 manchesterunited master12345 medical123 melanoma12 melanoma123 michelle12 microsoft1 minecraft1 minecraft123
 monkey12345 mypassword mypassword1 mypassword123 nopassword nothing123 p@ssw0rd123 p@ssw0rd1234 p@ssword123

@@ -9,7 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
+from web.api.problems import Problem, problem_response
 from web.inference import ModelUnavailableError
+from web.quota import QuotaFullError
+from web.security import for_programs
+from web.turns import ModelBusyError
 
 _DRAINED_BYTES = 256_000_000
 _CHUNK_BYTES = 1 << 16
@@ -46,6 +50,10 @@ TROUBLES = {
         "The server runs, but its model could not be loaded, so no picture is answered. Tell whoever runs it.",
     ),
 }
+BUSY = Trouble(
+    "Many pictures are being answered right now",
+    "Yours was not read, and nothing was stored. Wait a few seconds, then send it again.",
+)
 FORM_EXPIRED = Trouble(
     "The form had expired",
     "You were signed out meanwhile, or the page was open for very long. Go back, reload it and send it again.",
@@ -57,6 +65,8 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ModelUnavailableError, _model_unavailable)
+    app.register_error_handler(ModelBusyError, _model_busy)
+    app.register_error_handler(QuotaFullError, _quota_full)
 
 
 def _csrf_error(error: CSRFError) -> ResponseReturnValue:
@@ -68,7 +78,9 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if status < 400:
         return error.get_response()
     if status == 413:
-        _drain_request()
+        drain_request()
+    if for_programs():
+        return problem_response(error)
     family = 500 if status >= 500 else 400
     response = make_response(_page(status, TROUBLES.get(status, TROUBLES[family])))
     for name in ("Allow", "Retry-After"):
@@ -78,9 +90,25 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _model_unavailable(error: ModelUnavailableError) -> ResponseReturnValue:
+    if for_programs():
+        return problem_response(Problem(503, "model-unavailable", TROUBLES[503].text, retry_after=60))
     response = make_response(_page(503, TROUBLES[503]))
     response.headers["Retry-After"] = "60"
     return response
+
+
+def _model_busy(error: ModelBusyError) -> ResponseReturnValue:
+    if for_programs():
+        return problem_response(Problem(503, "busy", BUSY.text, retry_after=error.seconds))
+    response = make_response(_page(503, BUSY))
+    response.headers["Retry-After"] = str(error.seconds)
+    return response
+
+
+def _quota_full(error: QuotaFullError) -> ResponseReturnValue:
+    if for_programs():
+        return problem_response(Problem(403, "quota-full", str(error)))
+    return _page(403, Trouble("There is no room left", str(error)))
 
 
 def _page(status: int, trouble: Trouble) -> ResponseReturnValue:
@@ -92,7 +120,7 @@ def _page(status: int, trouble: Trouble) -> ResponseReturnValue:
     return current_app.jinja_env.get_template("error.html").render(plain=True, **values), status
 
 
-def _drain_request() -> None:
+def drain_request() -> None:
     """Reads an upload that was refused to its end: a browser that cannot finish sending never shows the page."""
     left = min(request.content_length or 0, _DRAINED_BYTES)
     stream = request.environ["wsgi.input"]

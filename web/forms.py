@@ -1,4 +1,4 @@
-"""The forms, and what each field accepts. Opens no database and sends nothing."""
+"""The forms, and what each field accepts. Sends nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from wtforms.validators import InputRequired, Length
 from web.models import EMAIL_LENGTH, NAME_LENGTH, NOTE_LENGTH
 from web.passwords import LONGEST, password_fault
 from web.patients import PatientForm
+from web.visits import VisitForm
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 
@@ -40,7 +41,8 @@ def _without_controls(text: str) -> str:
     )
 
 
-def _is_email(form: Form, field: Field) -> None:
+def is_email(form: Form, field: Field) -> None:
+    """Refuses what is no address."""
     if not _EMAIL.fullmatch(field.data):
         raise ValidationError("Enter the whole address, such as name@clinic.org.")
 
@@ -53,7 +55,7 @@ _bounded_password = Length(max=4 * LONGEST, message="This is longer than any pas
 class LoginForm(FlaskForm):
     """Signing in."""
 
-    email = EmailField("E-mail", filters=[tidy_email], validators=[_needs_email, _is_email])
+    email = EmailField("E-mail", filters=[tidy_email], validators=[_needs_email, is_email])
     password = PasswordField("Password", validators=[_needs_password, _bounded_password])
 
 
@@ -74,7 +76,7 @@ class RegisterForm(FlaskForm):
         validators=[
             _needs_email,
             Length(max=EMAIL_LENGTH, message=f"Use at most {EMAIL_LENGTH} characters."),
-            _is_email,
+            is_email,
         ],
     )
     password = PasswordField("Password", validators=[InputRequired("Choose a password.")])
@@ -109,8 +111,11 @@ class DeleteAccountForm(FlaskForm):
     password = PasswordField("Your password", validators=[_needs_password, _bounded_password])
 
 
-class PictureForm(PatientForm):
-    """A photograph to be answered: from a file, or from a phone's camera. And whose it is, as far as that helps."""
+class PictureForm(PatientForm, VisitForm):
+    """A photograph to be answered: from a file, or from a phone's camera. And whose it is, as far as that helps.
+
+    It may be a visit of a lesion that is followed.
+    """
 
     picture = FileField("Choose a file")
     camera = FileField("Take a photo")

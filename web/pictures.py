@@ -60,7 +60,8 @@ def heatmap_name(code: str) -> str:
 def heatmap_png(heatmap: NDArray[np.float32]) -> bytes:
     """Returns a heatmap, float32 (H, W) in [0, 1], as it is kept: a PNG of 16-bit greys."""
     buffer = io.BytesIO()
-    Image.fromarray((heatmap * _DEEP).round().astype(np.uint16)).save(buffer, "PNG")
+    # Level 1: the maps are smooth, so that more work makes them a hundredth smaller and takes four times as long.
+    Image.fromarray((heatmap * _DEEP).round().astype(np.uint16)).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
@@ -71,14 +72,29 @@ def overlay_webp(kept: bytes, width: int, height: int) -> bytes:
         kept: what heatmap_png returned.
         width, height: of the photograph, in pixels; the overlay's long side is at most OVERLAY_SIDE.
     """
-    shares = np.asarray(Image.open(io.BytesIO(kept), formats=["PNG"]), dtype=np.float32) / _DEEP
-    size = _bounded_size((width, height), OVERLAY_SIDE)
-    smooth = Image.fromarray(shares).resize(size, Image.Resampling.BICUBIC)
-    rgba = heatmap_to_rgba(np.asarray(smooth).clip(0.0, 1.0))
     buffer = io.BytesIO()
     # The colours may lose a little, the cover nothing: bands would show in it.
-    Image.fromarray(rgba).save(buffer, "WEBP", quality=_OVERLAY_QUALITY, alpha_quality=100, method=0)
+    _overlay(kept, width, height).save(buffer, "WEBP", quality=_OVERLAY_QUALITY, alpha_quality=100, method=0)
     return buffer.getvalue()
+
+
+def overlay_png(kept: bytes, width: int, height: int) -> bytes:
+    """Returns what overlay_webp does, as a PNG, which loses nothing."""
+    buffer = io.BytesIO()
+    _overlay(kept, width, height).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def heatmap_shares(kept: bytes) -> NDArray[np.float32]:
+    """Returns a kept heatmap as it was: float32 (H, W) in [0, 1]."""
+    return np.asarray(Image.open(io.BytesIO(kept), formats=["PNG"]), dtype=np.float32) / np.float32(_DEEP)
+
+
+def _overlay(kept: bytes, width: int, height: int) -> Image.Image:
+    shares = heatmap_shares(kept)
+    size = _bounded_size((width, height), OVERLAY_SIDE)
+    smooth = Image.fromarray(shares).resize(size, Image.Resampling.BICUBIC)
+    return Image.fromarray(heatmap_to_rgba(np.asarray(smooth).clip(0.0, 1.0)))
 
 
 def _bounded_size(size: tuple[int, int], side: int) -> tuple[int, int]:

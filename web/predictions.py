@@ -13,11 +13,16 @@ from derm_core import InvalidImageError
 from web.answering import answer_photograph, delete_prediction, store
 from web.database import db
 from web.forms import NoteForm, PictureForm
+from web.history_filters import HistoryFilters, filter_choices
 from web.inference import inference
-from web.models import Prediction
+from web.models import Lesion, Prediction
 from web.paging import history_page
 from web.pictures import PHOTO, THUMBNAIL, heatmap_name, overlay_webp, sample_photograph
 from web.presentation import explained_code
+from web.quota import QuotaFullError
+from web.reviews import clinicians_asked, reviews_of
+from web.seeing import is_own, note_seen, own_prediction, seen_prediction
+from web.visits import VisitForm, lesion_choices, own_lesion_id
 
 predictions = Blueprint("predictions", __name__)
 
@@ -25,16 +30,12 @@ PHOTOGRAPH_ONLY = "none"
 """In place of a class: the photograph without a heatmap."""
 
 
-def own_prediction(key: str) -> Prediction:
-    """Returns the signed-in user's answer of that key; for anybody else's, as for one that never was, 404."""
-    query = select(Prediction).where(Prediction.key == key, Prediction.user_id == current_user.id)
-    return db.session.scalar(query) or abort(404)
-
-
 @predictions.route("/new", methods=["GET", "POST"])
 def new() -> ResponseReturnValue:
-    """Takes a photograph and shows its answer."""
+    """Takes a photograph and shows its answer; `?lesion=` chooses the lesion that it shows."""
     form = PictureForm()
+    if request.method == "GET":
+        _choose_lesion(form, request.args.get("lesion", ""))
     if not form.validate_on_submit():
         return _new_page(form, status=400 if request.method == "POST" else 200)
     upload = next((field.data for field in (form.camera, form.picture) if field.data), None)
@@ -42,9 +43,16 @@ def new() -> ResponseReturnValue:
     if not data:
         problem = "The file is empty. Copy it again from the camera." if upload else "Choose a picture first."
         return _new_page(form, problem, status=400)
+    lesion_id, taken_on = own_lesion_id(form.lesion.data), form.taken_on.data
+
+    def place(row: Prediction) -> None:
+        row.lesion_id, row.taken_on = lesion_id, taken_on
+
     try:
-        prediction = answer_photograph(current_user, data, patient=form.patient(), note=form.note.data)
-    except InvalidImageError as err:
+        prediction = answer_photograph(
+            current_user, data, patient=form.patient(), note=form.note.data, and_then=place
+        )
+    except (InvalidImageError, QuotaFullError) as err:
         return _new_page(form, str(err), status=400)
     return redirect(url_for("predictions.answer", key=prediction.key), 303)
 
@@ -58,20 +66,29 @@ def new_sample() -> ResponseReturnValue:
 
 @predictions.get("/history")
 def history() -> ResponseReturnValue:
-    """Lists the answers, newest first."""
+    """Lists the answers, newest first; the address says which."""
+    filters = HistoryFilters.from_arguments(request.args)
     page = history_page(
         current_user,
         current_app.config["HISTORY_PAGE_SIZE"],
+        filters=filters,
         before=request.args.get("before"),
         after=request.args.get("after"),
     )
-    return render_template("history.html", page=page)
+    return render_template(
+        "history.html",
+        page=page,
+        filters=filters,
+        choices=filter_choices(),
+        lesions=[*lesion_choices(filters.lesion).items()][1:],
+    )
 
 
 @predictions.get("/answers/<key>")
 def answer(key: str) -> ResponseReturnValue:
     """Shows one answer; `?class=mel` chooses the class that is explained."""
-    prediction = own_prediction(key)
+    prediction = seen_prediction(key)
+    note_seen(prediction)
     return _answer_page(prediction, NoteForm(obj=prediction))
 
 
@@ -85,6 +102,20 @@ def note(key: str) -> ResponseReturnValue:
     prediction.note = form.note.data
     db.session.commit()
     flash("The note is saved.")
+    return redirect(url_for("predictions.answer", key=key))
+
+
+@predictions.post("/answers/<key>/lesion")
+def move(key: str) -> ResponseReturnValue:
+    """Says which lesion a photograph shows, and on which day it was taken."""
+    prediction = own_prediction(key)
+    form = VisitForm()
+    if not form.validate():
+        return _answer_page(prediction, NoteForm(None, obj=prediction), 400, visit_form=form)
+    prediction.lesion_id = own_lesion_id(form.lesion.data)
+    prediction.taken_on = form.taken_on.data
+    db.session.commit()
+    flash("Lesion and day are saved.")
     return redirect(url_for("predictions.answer", key=key))
 
 
@@ -102,19 +133,19 @@ def delete(key: str) -> ResponseReturnValue:
 @predictions.get("/answers/<key>/photo")
 def photo(key: str) -> ResponseReturnValue:
     """Returns the photograph."""
-    return send_file(_path(own_prediction(key), PHOTO), max_age=0)
+    return send_file(_path(seen_prediction(key), PHOTO), max_age=0)
 
 
 @predictions.get("/answers/<key>/thumbnail")
 def thumbnail(key: str) -> ResponseReturnValue:
     """Returns a small copy of the photograph."""
-    return send_file(_path(own_prediction(key), THUMBNAIL), max_age=0)
+    return send_file(_path(seen_prediction(key), THUMBNAIL), max_age=0)
 
 
 @predictions.get("/answers/<key>/heatmap/<code>")
 def heatmap(key: str, code: str) -> ResponseReturnValue:
     """Returns the heatmap of a class, to be laid over the photograph."""
-    prediction = own_prediction(key)
+    prediction = seen_prediction(key)
     if code not in prediction.probabilities:
         abort(404)
     kept = _path(prediction, heatmap_name(code)).read_bytes()
@@ -128,11 +159,36 @@ def _new_page(form: PictureForm, problem: str = "", *, status: int) -> ResponseR
     return render_template("new.html", form=form, problem=problem, asks_patient=asks_patient), status
 
 
-def _answer_page(prediction: Prediction, form: NoteForm, status: int = 200) -> ResponseReturnValue:
+def _choose_lesion(form: PictureForm, key: str) -> None:
+    """Chooses a lesion of the user's in the form, and its site; any other key chooses none."""
+    lesion = db.session.scalar(select(Lesion).where(Lesion.key == key, Lesion.user_id == current_user.id))
+    if lesion is not None:
+        form.choose(lesion)
+        form.site.data = lesion.site
+
+
+def _answer_page(
+    prediction: Prediction, form: NoteForm, status: int = 200, visit_form: VisitForm | None = None
+) -> ResponseReturnValue:
     chosen = request.args.get("class")
     if chosen != PHOTOGRAPH_ONLY and chosen not in prediction.probabilities:
         chosen = explained_code(prediction)
-    return render_template("answer.html", prediction=prediction, form=form, chosen=chosen), status
+    page = render_template(
+        "answer.html",
+        prediction=prediction,
+        form=form,
+        visit_form=(visit_form or _visit_form(prediction)) if is_own(prediction) else None,
+        chosen=chosen,
+        owned=is_own(prediction),
+        steps=reviews_of(prediction),
+        asked=clinicians_asked(prediction) if is_own(prediction) else [],
+    )
+    return page, status
+
+
+def _visit_form(prediction: Prediction) -> VisitForm:
+    lesion = prediction.lesion
+    return VisitForm(None, lesion=lesion.key if lesion else "", taken_on=prediction.taken_on)
 
 
 def _path(prediction: Prediction, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def svg_percent(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def date_text(moment: datetime) -> str:
+def date_text(moment: date) -> str:
     """Writes a date: 21 Nov 2026."""
     return f"{moment.day} {moment:%b %Y}"
 

@@ -6,17 +6,21 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, abort, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from web.database import db
 from web.models import User
+from web.roles import required_role
+from web.sessions import begin_session, user_of_session
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+API = "/api/v1/"
+"""Where programs ask. They sign in by a token; a cookie opens nothing there, and a token nothing elsewhere."""
 
 csrf = CSRFProtect()
 login_manager = LoginManager()
@@ -31,6 +35,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
+        "object-src 'none'",
     ]
 )
 HEADERS = {
@@ -55,6 +60,11 @@ def is_public(view: Callable[..., Any]) -> bool:
     return getattr(view, "is_public", False)
 
 
+def for_programs() -> bool:
+    """Says whether this request is for the API: cookies do not count, and errors are problem documents."""
+    return request.path.startswith(API)
+
+
 def init_security(app: Flask) -> None:
     """Puts the protection around the app."""
     if proxies := app.config["DERM_PROXIES"]:
@@ -70,7 +80,14 @@ def init_security(app: Flask) -> None:
 
 
 class SessionCookies(SecureCookieSessionInterface):
-    """Cookies that are sent over https only, wherever the site is served over https."""
+    """Cookies that are sent over https only, wherever the site is served over https. The API has none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return self.session_class() if request.path.startswith(API) else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not for_programs():
+            super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return app.config["SESSION_COOKIE_SECURE"] or request.is_secure
@@ -79,18 +96,19 @@ class SessionCookies(SecureCookieSessionInterface):
 def sign_in(user: User) -> None:
     """Begins a fresh session for the user; nothing of the one before it is kept.
 
-    It ends with the browser, and at the latest PERMANENT_SESSION_LIFETIME after it began. (Of what Flask calls a
-    permanent session Flask-Login would not notice that it moved to another browser.)
+    It ends with the browser, after IDLE_TIMEOUT without a request, and at the latest PERMANENT_SESSION_LIFETIME after
+    it began. (Of what Flask calls a permanent session Flask-Login would not notice that it moved to another browser.)
     """
     session.clear()
     login_user(user)
+    begin_session(user)
 
 
 @login_manager.user_loader
 def load_user(cookie: str) -> User | None:
-    """Returns whose session this is, or None where it was ended (its key is an old one)."""
+    """Returns whose session this is, or None where it was ended (its row is gone, or its key is an old one)."""
     number, _, key = cookie.partition(":")
-    user = db.session.get(User, int(number)) if number.isdecimal() else None
+    user = user_of_session(int(number)) if number.isdecimal() else None
     return user if user is not None and user.session_key == key else None
 
 
@@ -107,15 +125,22 @@ def same_site(target: str | None) -> str | None:
 def _require_account() -> ResponseReturnValue | None:
     if request.endpoint is None or request.endpoint == "static":
         return None
-    if is_public(current_app.view_functions[request.endpoint]) or current_user.is_authenticated:
+    view = current_app.view_functions[request.endpoint]
+    if is_public(view):
         return None
-    return login_manager.unauthorized()
+    if not current_user.is_authenticated:
+        if for_programs():
+            abort(401)
+        return login_manager.unauthorized()
+    if not current_user.has_role(required_role(view)):
+        abort(403)
+    return None
 
 
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
     if request.is_secure:
-        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "private, no-store"
     return response

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), server_default=sa.text("'waiting'"), nullable=False),
         sa.Column("error", sa.Text(), server_default=EMPTY, nullable=False),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("prediction_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["batch_id"], ["batches.id"], name=op.f("fk_batch_items_batch_id_batches"), ondelete="CASCADE"

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from tests.web.fakes import FakePredictor, picture
 from web import create_app
 from web.answering import store
 from web.database import db, upgrade_database
-from web.models import Prediction
+from web.models import Prediction, User
 
 PASSWORD = "correct horse battery"
 CHEAP_ARGON2 = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
@@ -54,6 +54,12 @@ class Person:
 
     def logout(self) -> TestResponse:
         return self.post("/logout")
+
+    def becomes(self, role: str) -> None:
+        """Gives the person's account this role."""
+        with self.app.app_context():
+            db.session.execute(update(User).where(User.email == self.email).values(role=role))
+            db.session.commit()
 
     def upload(
         self,
@@ -145,6 +151,24 @@ def stranger(app: Flask) -> Person:
     """Another signed-in user."""
     person = Person(app, "other@clinic.org", "Olu Other")
     assert person.register().status_code == 302
+    return person
+
+
+@pytest.fixture
+def clinician(app: Flask) -> Person:
+    """A signed-in clinician."""
+    person = Person(app, "karin@hospital.org", "Dr Karin Klein")
+    assert person.register().status_code == 302
+    person.becomes("clinician")
+    return person
+
+
+@pytest.fixture
+def admin(app: Flask) -> Person:
+    """A signed-in administrator."""
+    person = Person(app, "root@hospital.org", "Ada Admin")
+    assert person.register().status_code == 302
+    person.becomes("admin")
     return person
 
 

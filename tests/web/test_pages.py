@@ -63,7 +63,7 @@ def test_an_error_page_asks_nothing_of_a_database_that_is_down(
         raise RuntimeError("the database is down")
 
     app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
-    monkeypatch.setattr("web.security.db.session.get", fail)
+    monkeypatch.setattr("web.database.db.session.execute", fail)
     response = mira.get("/history")
     assert response.status_code == 500
     assert "Something broke on our side" in response.text

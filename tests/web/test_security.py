@@ -22,7 +22,7 @@ SCRIPTS = sorted((ROOT / "static").rglob("*.js"))
 
 def session_cookie(person: Person) -> str:
     headers = person.login().headers.getlist("Set-Cookie")
-    return next(header for header in headers if header.startswith("dermatrace="))
+    return next(header for header in headers if "dermatrace=" in header)
 
 
 def test_the_session_cookie_is_closed_to_scripts_and_to_other_sites(mira: Person, app: Flask) -> None:
@@ -39,7 +39,10 @@ def test_the_cookie_travels_over_plain_http_where_the_site_does(mira: Person, ap
 def test_with_https_demanded_the_cookie_is_secure(mira: Person, make_app: Callable[..., Flask]) -> None:
     person = Person(make_app(DERM_HTTPS="1"))
     person.client.environ_base = {"wsgi.url_scheme": "https", "HTTP_REFERER": "https://localhost/login"}
-    assert "Secure" in session_cookie(person)
+    cookie = session_cookie(person)
+    assert cookie.startswith("__Host-dermatrace=")
+    assert all(part in cookie for part in ("Secure", "Path=/", "HttpOnly", "SameSite=Lax"))
+    assert "Domain=" not in cookie
 
 
 def test_a_trusted_proxy_says_whether_it_is_https(mira: Person, make_app: Callable[..., Flask]) -> None:
@@ -130,3 +133,38 @@ def test_the_door_names_no_password(visitor: Person) -> None:
     response = visitor.register("short")
     assert "short" not in re.sub(r"<[^>]*class=[^>]*>", "", response.text)
     assert PASSWORD not in visitor.register(PASSWORD + "x" * 200).text
+
+
+def test_no_other_origin_is_let_in(mira: Person) -> None:
+    for path in ("/history", "/login", "/api/v1/predictions", "/static/icons.svg"):
+        response = mira.get(path, headers={"Origin": "https://evil.example"})
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_no_script_listens_to_messages_of_other_windows(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert "postMessage" not in text
+    assert not re.search(r"addEventListener\(\s*['\"]message", text)
+
+
+def test_every_password_field_hides_what_is_typed_and_helps_password_managers(
+    visitor: Person, mira: Person
+) -> None:
+    pages = [
+        visitor.get("/login"),
+        visitor.get("/register"),
+        mira.get("/account"),
+        mira.get("/account/delete"),
+    ]
+    for page in pages:
+        fields = re.findall(r"<input[^>]*(?:id|name)=\"(?:password|current|new)\"[^>]*>", page.text)
+        assert fields
+        for field in fields:
+            assert 'type="password"' in field
+            assert re.search(r'autocomplete="(current|new)-password"', field)
+
+
+@pytest.mark.parametrize("path", ["/new", "/history", "/account", "/about", "/nothing"])
+def test_every_page_of_a_user_has_the_way_out(mira: Person, path: str) -> None:
+    assert re.search(r'method="post" action="/logout"', mira.get(path).text)

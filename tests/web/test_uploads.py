@@ -82,6 +82,30 @@ def test_nothing_of_the_clients_name_reaches_the_disk(mira: Person, kept: Kept, 
         assert not path.is_file() or b"Musterfrau" not in path.read_bytes()
 
 
+def test_what_hides_behind_or_inside_a_photograph_is_not_kept(mira: Person, kept: Kept) -> None:
+    script = b"<script>alert(document.cookie)</script>"
+    buffer = io.BytesIO()
+    image_of(picture()).save(buffer, "JPEG", comment=script, icc_profile=b"profile" + script)
+    for content in (picture() + script, buffer.getvalue()):
+        assert script in content
+        key = mira.answered(content)
+        for name in ("photo.jpg", "thumbnail.jpg"):
+            stored = kept.file(key, name).read_bytes()
+            assert script not in stored
+            assert image_of(stored).format == "JPEG"
+            assert not {"comment", "icc_profile", "exif"} & image_of(stored).info.keys()
+
+
+def test_a_photograph_is_served_as_what_it_is_and_to_be_kept_by_nobody(mira: Person) -> None:
+    key = mira.answered(picture(form="PNG"))
+    for name, kind in (("photo", "image/jpeg"), ("thumbnail", "image/jpeg"), ("heatmap/mel", "image/webp")):
+        response = mira.get(f"/answers/{key}/{name}")
+        assert response.mimetype == kind
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "private, no-store"
+        assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
 def test_a_very_large_photograph_is_kept_at_display_size(
     mira: Person, kept: Kept, predictor: FakePredictor
 ) -> None:
@@ -93,6 +117,13 @@ def test_a_very_large_photograph_is_kept_at_display_size(
     assert overlay.size == (960, 480)
 
 
+def many_scans() -> bytes:
+    """A small JPEG that would keep a processor busy for minutes."""
+    content = picture(progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * 200 + b"\xff\xd9"
+
+
 BAD_UPLOADS = {
     "empty": b"",
     "text": b"This is not a picture at all, whatever its name says.",
@@ -101,6 +132,8 @@ BAD_UPLOADS = {
     "cut short": picture(400, 300)[:2000],
     "garbage after the header": b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8,
     "gif": picture(form="GIF"),
+    "more scans than a camera draws": many_scans(),
+    "a picture behind a program": b"MZ" + picture(),
     "too many pixels": None,
 }
 

@@ -35,7 +35,7 @@ class BatchItem(Base):
     """One file of a batch: `name` as its sender called it, for the table alone; on the disk it is called `upload_key`.
 
     `state` is waiting, working, done or failed; `error` says why it failed. `claimed_at` is when a worker took it: one
-    that was taken long ago and is not done was left by a killed server, and is taken again.
+    that was taken long ago and is not done was left by a killed server, and is taken again; `attempts` counts that.
     """
 
     __tablename__ = "batch_items"
@@ -54,4 +54,5 @@ class BatchItem(Base):
     state: Mapped[str] = mapped_column(String(16), default="waiting", server_default=text("'waiting'"))
     error: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     claimed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     prediction_id: Mapped[int | None] = mapped_column(ForeignKey("predictions.id", ondelete="SET NULL"))

@@ -46,9 +46,24 @@ for (const button of document.querySelectorAll('[data-reveals]')) {
   });
 }
 
+// What is shown once, copied by a button.
+for (const button of document.querySelectorAll('[data-copies]')) {
+  const field = document.getElementById(button.dataset.copies);
+  button.addEventListener('click', async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      button.textContent = 'Copied';
+    } catch {
+      // It is selected: the reader copies it by hand.
+    }
+  });
+}
+
 // A form that was sent is not sent twice; a page that comes back from the browser's memory is fresh again.
 for (const form of document.querySelectorAll('form[method="post"]')) {
   form.addEventListener('submit', event => {
+    if (event.submitter?.dataset.downloads !== undefined) return; // the page stays as it is
     if (form.dataset.busy !== undefined) event.preventDefault();
     form.dataset.busy = '';
   });
