@@ -45,7 +45,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, help="(default: DERM_BIND, or 5000)")
     parser.add_argument(
-        "--threads", type=int, default=8, metavar="N", help="requests that are served at once (default: 8)"
+        "--threads",
+        type=int,
+        default=40,
+        metavar="N",
+        help="requests that are served at once, those included that wait for the model (default: 40)",
     )
     arguments = parser.parse_args()
     if arguments.port is not None and not 0 < arguments.port < 65536:
