@@ -194,7 +194,7 @@ def test_what_is_known_of_the_patient_is_answered_with_once(
     expect(site).to_have_value("Not recorded")
 
 
-def test_a_picture_is_pasted_anywhere(page: Page, tiny_pictures: list[Path]) -> None:
+def test_a_picture_is_pasted_anywhere(page: Page, uploads: Path, tiny_pictures: list[Path]) -> None:
     page.evaluate(
         """bytes => {
           const carried = new DataTransfer();
@@ -204,6 +204,7 @@ def test_a_picture_is_pasted_anywhere(page: Page, tiny_pictures: list[Path]) -> 
         list(tiny_pictures[0].read_bytes()),
     )
     expect(page.locator(".answer-name")).to_have_text("pasted.jpg")
+    wait_until_empty(page, uploads)
 
 
 def test_a_picture_is_taken_with_the_camera(page: Page, complaints: Complaints, uploads: Path) -> None:
