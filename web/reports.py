@@ -19,7 +19,7 @@ from web.lesion_forms import place_name
 from web.models import Prediction, Review
 from web.pictures import PHOTO, heatmap_name, heatmap_shares
 from web.presentation import diagnosis_name, explained_code, measured_sentence
-from web.seeing import note_seen, seen_prediction
+from web.seeing import is_own, note_seen, seen_prediction
 from web.visits import own_lesion, visits_of
 
 reports = Blueprint("reports", __name__)
@@ -32,7 +32,9 @@ def answer(key: str) -> ResponseReturnValue:
     """Returns the report of an answer, for whoever may see it."""
     prediction = seen_prediction(key)
     note_seen(prediction)
-    title = "Sample picture" if prediction.is_sample else prediction.lesion.name if prediction.lesion else ""
+    # The name of a lesion may be a patient's code: it is its owner's alone, also where an answer is shared.
+    lesion = prediction.lesion if is_own(prediction) else None
+    title = "Sample picture" if prediction.is_sample else lesion.name if lesion else ""
     pdf = answer_report(_reported(prediction, explained=True), title=title, requested_by=current_user.name)
     return _download(pdf, "answer", prediction.created_at)
 

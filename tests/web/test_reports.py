@@ -97,6 +97,8 @@ def test_a_lesion_without_a_photograph_has_nothing_to_report(mira: Person) -> No
 
 def test_a_clinician_prints_what_was_shared_and_the_log_tells(mira: Person, stranger: Person) -> None:
     key = mira.answered()
+    move_to_lesion(mira, key, lesion=lesion_of(mira))
+    assert "Left forearm" in pages(mira.get(f"/answers/{key}/report.pdf").data)[0]
     stranger.becomes("clinician")
     assert stranger.get(f"/answers/{key}/report.pdf").status_code == 404
     with mira.app.app_context():
@@ -104,7 +106,9 @@ def test_a_clinician_prints_what_was_shared_and_the_log_tells(mira: Person, stra
         clinician = db.session.scalars(select(User.id).where(User.email == stranger.email)).one()
         db.session.add(Share(prediction_id=row, clinician_id=clinician))
         db.session.commit()
-    assert stranger.get(f"/answers/{key}/report.pdf").status_code == 200
+    printed = stranger.get(f"/answers/{key}/report.pdf")
+    assert printed.status_code == 200
+    assert "Left forearm" not in pages(printed.data)[0]
     with mira.app.app_context():
         seen = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "answer.seen")).all()
         assert [event.record for event in seen] == [key]
