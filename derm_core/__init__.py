@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from derm_core.serving.predictor import Predictor, load_predictor
     from derm_core.serving.registry import RegisteredBundle, Registry, default_registry, home_folder
     from derm_core.serving.similar_cases import SimilarCase, SimilarCases
+    from derm_core.serving.wording import percent, percents_apart
 
 __version__ = "0.1.0"
 
@@ -114,6 +115,8 @@ _HOME_OF = {
     "machine_state": "derm_core.serving.machine_state",
     "open_answer_journal": "derm_core.serving.answer_journal",
     "pack_bundle": "derm_core.serving.bundle_archive",
+    "percent": "derm_core.serving.wording",
+    "percents_apart": "derm_core.serving.wording",
     "predict_files": "derm_core.serving.many_files",
     "read_archive": "derm_core.serving.bundle_archive",
     "read_description": "derm_core.serving.description",
@@ -179,6 +182,8 @@ __all__ = [
     "machine_state",
     "open_answer_journal",
     "pack_bundle",
+    "percent",
+    "percents_apart",
     "predict_files",
     "read_archive",
     "read_description",

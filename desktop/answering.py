@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from derm_core import PatientContext, load_image
+from derm_core import PatientContext, load_image, percent
 from desktop.figures import (
     class_bars,
     explained_code,
     measured_sentence,
-    percent,
     risk_and_point,
     seconds_text,
 )

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from derm_core import DIAGNOSES
-from desktop.figures import percent
+from derm_core import DIAGNOSES, percent
 from desktop.markup import button, card
 from desktop.pictures import heatmap_address, photo_address
 from desktop.texts import say

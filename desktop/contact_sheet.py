@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from derm_core import DIAGNOSES, ContactPicture, contact_sheet
-from desktop.figures import percent
+from derm_core import DIAGNOSES, ContactPicture, contact_sheet, percent
 from desktop.texts import say
 from desktop.thumbnails import thumbnail
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from derm_core import DIAGNOSES
+from derm_core import DIAGNOSES, percent, percents_apart
 from desktop.texts import say
 
 if TYPE_CHECKING:
@@ -48,22 +48,9 @@ def leading_malignancy(prediction: Prediction) -> ClassBar | None:
     return None
 
 
-def percent(share: float) -> str:
-    """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
-    if share < 0.01:
-        return "<1%"
-    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
-
-
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
     """Writes the risk and the operating point so that they can be told apart: with decimals where they are close."""
-    risk, point = prediction.malignant_probability, prediction.operating_point
-    texts = percent(risk), percent(point)
-    decimals = 1
-    while texts[0] == texts[1] and risk != point and decimals < 4:
-        texts = f"{100 * risk:.{decimals}f}%", f"{100 * point:.{decimals}f}%"
-        decimals += 1
-    return texts
+    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def measured_sentence(prediction: Prediction, point: Any) -> str | None:

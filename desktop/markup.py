@@ -11,12 +11,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_core import DIAGNOSES, NOTICE
+from derm_core import DIAGNOSES, NOTICE, percent
 from desktop.figures import (
     ClassBar,
     class_bars,
     leading_malignancy,
-    percent,
     risk_and_point,
     risk_scale,
     svg_percent,

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from derm_core import DIAGNOSES, InvalidImageError
-from desktop.figures import percent
+from derm_core import DIAGNOSES, InvalidImageError, percent
 from desktop.markup import badge, button, icon, without_path
 from desktop.texts import say, say_count
 from desktop.thumbnails import thumbnail_address

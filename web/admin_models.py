@@ -11,13 +11,12 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from derm_core import BundleError
+from derm_core import BundleError, percent
 from web.audit import record
 from web.database import db
 from web.documents import read_document
 from web.inference import ModelUnavailableError
 from web.models import Prediction
-from web.presentation import percent
 from web.roles import requires_role
 from web.serving_model import BUNDLED, reference, serving_model
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select, update
 
 from derm_core import NOTICE
+from web.answer_table import harmless
 from web.answering import store
 from web.batch_uploads import OPEN_STATES, waiting_uploads
 from web.database import db, now
@@ -23,7 +24,6 @@ SORTS = ("position", "file", "diagnosis", "risk", "advice")
 _NEWEST = 20
 _ADVICE_ORDER = {"refer": 0, "routine": 1, "unsure": 2}
 _LAST = 9
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def rows_csv(rows: Iterable[Row]) -> str:
         ]
     )
     for row in rows:
-        writer.writerow([_harmless(value) for value in _csv_values(row, codes)])
+        writer.writerow([harmless(value) for value in _csv_values(row, codes)])
     return buffer.getvalue()
 
 
@@ -191,11 +191,6 @@ def _csv_values(row: Row, codes: list[str]) -> list[object]:
     model = [given.model_name, given.model_version, given.model_sha256]
     moment = given.created_at.isoformat(timespec="seconds")
     return [item.name, state, given.advice, *figures, quality, *model, moment, given.key, item.error, NOTICE]
-
-
-def _harmless(value: object) -> object:
-    """Keeps a spreadsheet from taking a file's name for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _open_uploads(batch: Batch) -> list[str]:

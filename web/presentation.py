@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, url_for
 from wtforms import Field
 
-from derm_core import DIAGNOSES, NOTICE
+from derm_core import DIAGNOSES, NOTICE, percent, percents_apart
 from web.models import Prediction
 from web.patients import answered_with, patient_text
 
@@ -61,22 +61,9 @@ def diagnosis_name(code: str) -> str:
     return DIAGNOSES[code].name if code in DIAGNOSES else code
 
 
-def percent(share: float) -> str:
-    """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
-    if share < 0.01:
-        return "<1%"
-    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
-
-
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
     """Writes the risk and the operating point so that they can be told apart: with a decimal where they are close."""
-    risk, point = prediction.malignant_probability, prediction.operating_point
-    texts = percent(risk), percent(point)
-    decimals = 1
-    while texts[0] == texts[1] and risk != point and decimals < 4:
-        texts = f"{100 * risk:.{decimals}f}%", f"{100 * point:.{decimals}f}%"
-        decimals += 1
-    return texts
+    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def measured_sentence(prediction: Prediction) -> str | None:

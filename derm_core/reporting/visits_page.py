@@ -14,9 +14,9 @@ from derm_core.reporting.words import (
     ADVICE_SHORT,
     class_bars,
     date_text,
-    percent,
     risk_and_point,
 )
+from derm_core.serving.wording import percent
 
 MOST_ROWS = 6
 """So many of the newest visits have a row with their photograph; the chart holds all."""

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from derm_core.diagnoses import DIAGNOSES
 from derm_core.serving.context import PatientContext
 from derm_core.serving.prediction import Prediction
+from derm_core.serving.wording import percents_apart
 
 ADVICE_WORDS = {
     "refer": "Refer to a dermatologist",
@@ -46,22 +47,9 @@ def diagnosis_name(code: str) -> str:
     return DIAGNOSES[code].name if code in DIAGNOSES else code
 
 
-def percent(share: float) -> str:
-    """Writes a share in [0, 1] in whole percents; never 0% and never 100%, which no model can mean."""
-    if share < 0.01:
-        return "<1%"
-    return ">99%" if share > 0.99 else f"{100 * share:.0f}%"
-
-
 def risk_and_point(prediction: Prediction) -> tuple[str, str]:
     """Writes the risk and the operating point so that they can be told apart: with decimals where they are close."""
-    risk, point = prediction.malignant_probability, prediction.operating_point
-    texts = percent(risk), percent(point)
-    decimals = 1
-    while texts[0] == texts[1] and risk != point and decimals < 4:
-        texts = f"{100 * risk:.{decimals}f}%", f"{100 * point:.{decimals}f}%"
-        decimals += 1
-    return texts
+    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def advice_reason(prediction: Prediction) -> str:

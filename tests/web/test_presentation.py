@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from derm_core import percent
 from tests.web.fakes import REFER, ROUTINE
 from web.pictures import SAMPLE
 from web.presentation import (
@@ -20,7 +21,6 @@ from web.presentation import (
     initials,
     leading_malignancy,
     measured_sentence,
-    percent,
     risk_and_point,
     risk_scale,
     seconds_text,
