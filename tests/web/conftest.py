@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,6 +19,7 @@ from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
 from tests.web.fakes import FakePredictor, picture
+from tests.web.postgres import copied_database, empty_database
 from web import create_app
 from web.answering import store
 from web.database import db, upgrade_database
@@ -96,19 +100,41 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "dermatrace.sqlite3"
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres() -> Iterator[str]:
+    """The name of a database at head on a real PostgreSQL, to be copied like the file."""
+    with empty_database() as address:
+        app = create_app({"DERM_HOME": tempfile.mkdtemp(), "DERM_DATABASE_URL": address}, FakePredictor())
+        upgrade_database(app)
+        close_connections(app)
+        shutil.rmtree(app.config["DERM_HOME"])
+        yield psycopg.conninfo.conninfo_to_dict(address)["dbname"]
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A database at head of this test's own, as a setting: SQLite, or what DERM_TEST_DATABASE names."""
+    kind = os.environ.get("DERM_TEST_DATABASE", "sqlite")
+    (tmp_path / "home").mkdir()
+    if kind == "postgresql":
+        with copied_database(request.getfixturevalue("migrated_postgres")) as address:
+            yield {"DERM_DATABASE_URL": address}
+    else:
+        assert kind == "sqlite", f"DERM_TEST_DATABASE is {kind!r}; wanted: sqlite or postgresql"
+        shutil.copy(request.getfixturevalue("migrated_database"), tmp_path / "home")
+        yield {}
+
+
 @pytest.fixture
 def make_app(
-    tmp_path: Path, predictor: FakePredictor, migrated_database: Path
+    tmp_path: Path, predictor: FakePredictor, database: dict[str, str]
 ) -> Iterator[Callable[..., Flask]]:
     """Makes apps on one home folder; closes their connections afterwards."""
     made: list[Flask] = []
-    (tmp_path / "home").mkdir()
-    shutil.copy(migrated_database, tmp_path / "home")
 
     def make(**config: Any) -> Flask:
-        app = create_app(
-            {"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **config}, predictor
-        )
+        settings = {"DERM_HOME": tmp_path / "home", "ARGON2": CHEAP_ARGON2, "TESTING": True, **database}
+        app = create_app({**settings, **config}, predictor)
         if "DERM_DATABASE_URL" in config:
             upgrade_database(app)
         made.append(app)

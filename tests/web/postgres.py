@@ -10,6 +10,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+import psycopg
 import pytest
 
 _numbers = count()
@@ -30,10 +31,18 @@ def _server() -> Any:
 @contextmanager
 def empty_database() -> Iterator[str]:
     """Gives the address of a database with nothing in it, as DERM_DATABASE_URL takes it; drops it afterwards."""
+    with copied_database("template1") as address:
+        yield address
+
+
+@contextmanager
+def copied_database(template: str) -> Iterator[str]:
+    """Gives the address of a copy of a database, which nobody may be connected to; drops the copy afterwards."""
     name = f"derm_{next(_numbers)}"
     server = _server()
-    server.psql(f"CREATE DATABASE {name}")
-    try:
-        yield server.get_uri(name)
-    finally:
-        server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield server.get_uri(name)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
