@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import webbrowser
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ _SILENT = (
 )
 
 
-class Window:
+class Window(ABC):
     """A way of showing the app.
 
     Args:
@@ -58,12 +59,12 @@ class Window:
     def __init__(self, profile: Path) -> None:
         self.profile = profile
 
+    @abstractmethod
     def show(self, address: str, stop: threading.Event) -> bool:
         """Shows the app until the window is closed or `stop` is set.
 
         Returns whether the window was waited for; False where nobody can tell when it is closed.
         """
-        raise NotImplementedError
 
     def pick_folder(self) -> str | None:
         """Asks for a folder; None where none was chosen."""

@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from derm_core import DermError
+from web.api.tokens import revoke_tokens
 from web.audit import record
 from web.database import db, upgrade_database
 from web.forms import tidy_email, tidy_line
@@ -63,6 +64,7 @@ def _create_admin(email: str, name: str) -> str:
         db.session.add(user)
     else:
         end_all_sessions(user)
+        revoke_tokens(user)
     user.role, user.disabled_at, user.password_hash = "admin", None, passwords().hash(password)
     record("account.made" if made else "user.role-changed", "user", email, role="admin")
     db.session.commit()

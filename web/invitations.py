@@ -11,6 +11,7 @@ from flask_login import current_user
 from sqlalchemy import ColumnElement, CursorResult, select, update
 from sqlalchemy.exc import IntegrityError
 
+from web.api.tokens import revoke_tokens
 from web.audit import record
 from web.database import db, now
 from web.management_forms import JoinForm, NewPasswordForm
@@ -105,7 +106,9 @@ def _reset(invitation: Invitation) -> ResponseReturnValue:
         return _page("reset.html", form, invitation)
     _use(invitation)
     user.password_hash = passwords().hash(form.password.data)
+    # Whoever had the old password may have made tokens with it.
     end_all_sessions(user)
+    revoke_tokens(user)
     record("password.reset", "user", user.email, actor=user.email)
     db.session.commit()
     flash("The new password is set. Sign in with it.")

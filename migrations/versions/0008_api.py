@@ -45,7 +45,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("status", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("body", sa.Text(), server_default=EMPTY, nullable=False),
         sa.Column("location", sa.String(200), server_default=EMPTY, nullable=False),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from tests.web.conftest import PASSWORD, Person
 from tests.web.owned import user_of
+from web.api.tokens import new_token
 from web.database import db, now
 from web.models import Invitation
 
@@ -95,13 +96,19 @@ def test_an_old_a_withdrawn_and_a_replaced_invitation_open_nothing(admin: Person
     assert "This link has ended" in visitor.get(old).text
 
 
-def test_a_reset_sets_the_password_once_and_ends_every_session(mira: Person, admin: Person) -> None:
+def test_a_reset_sets_the_password_once_and_ends_every_session_and_token(mira: Person, admin: Person) -> None:
     link = reset_of(admin, mira)
+    with mira.app.app_context():
+        _, token = new_token(user_of(mira), name="Left behind", scopes=["read"], days=30)
+        db.session.commit()
+    asked = {"headers": {"Authorization": f"Bearer {token}"}}
+    assert mira.app.test_client().get("/api/v1/token", **asked).status_code == 200
     assert mira.get("/account").status_code == 200
     somebody = Person(mira.app)
     assert somebody.post(link, {"password": "short"}).status_code == 400
     assert somebody.post(link, {"password": NEW_PASSWORD}).location == "/login"
     assert mira.get("/account").status_code == 302
+    assert mira.app.test_client().get("/api/v1/token", **asked).status_code == 401
     assert somebody.get(link).status_code == 404
     assert Person(mira.app).login().status_code == 400
     assert Person(mira.app).login(NEW_PASSWORD).status_code == 302

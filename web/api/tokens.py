@@ -52,6 +52,15 @@ def new_token(user: User, *, name: str, scopes: Iterable[str], days: int) -> tup
     return row, token
 
 
+def revoke_tokens(user: User) -> None:
+    """Ends every token of an account; the caller commits."""
+    db.session.execute(
+        update(ApiToken)
+        .where(ApiToken.user_id == user.id, ApiToken.revoked_at.is_(None))
+        .values(revoked_at=now())
+    )
+
+
 def credentials() -> Credentials:
     """Returns what this request may do; in requests to the API that have passed the door."""
     return g.api_credentials

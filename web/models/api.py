@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from web.database import Base, UTCDateTime, now
@@ -42,7 +42,7 @@ class ApiToken(Base):
 
 
 class IdempotentRequest(Base):
-    """A POST that named itself: sent again with the same `name`, it is answered as the first time.
+    """A POST that named itself: sent again with the same `name`, it is answered by what the first one made.
 
     `fingerprint` is the SHA-256 of what was sent; `status` is 0 while the first request is still being answered.
     """
@@ -55,7 +55,6 @@ class IdempotentRequest(Base):
     name: Mapped[str] = mapped_column(String(200))
     fingerprint: Mapped[str] = mapped_column(String(64))
     status: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    body: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     location: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     created_at: Mapped[datetime] = mapped_column(
         UTCDateTime, default=now, server_default=func.current_timestamp()
