@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 CHROMIUM = ("/usr/bin/chromium", "chromium", "chromium-browser", "google-chrome", "chrome")
 ARGUMENTS = [
@@ -46,10 +51,21 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
+def _in_one_piece(app: Flask, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Closes an answer before it is sent: the development server does not where the browser hangs up on it."""
+    answer = app(environ, start_response)
+    try:
+        return [b"".join(answer)]
+    finally:
+        close = getattr(answer, "close", None)
+        if close is not None:
+            close()
+
+
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """Serves the app on a free port of this machine, and gives its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, partial(_in_one_piece, app), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
