@@ -137,7 +137,7 @@ def metric_figure(group: Group) -> Figure | None:
         "value:Q",
         title=None,
         scale=alt.Scale(domain=[lowest, 1], clamp=True),
-        axis=alt.Axis(tickCount=5, format=".1f"),
+        axis=alt.Axis(tickCount=5, format="~g"),
     )
     panels = []
     for name, rows in series.items():
