@@ -6,6 +6,7 @@
     ├── ConfigError            (ValueError)         a setting, recipe or name that is not known
     ├── CheckpointError        (RuntimeError)       a run cannot be continued from what is on the disk
     ├── BundleError            (ValueError)         a model bundle is incomplete, altered or unknown
+    ├── CaseFileError          (ValueError)         a file of lesions is damaged, altered or of a newer version
     └── WeightsNotFoundError   (FileNotFoundError)  pretrained weights are neither at hand nor reachable
 
 Each message says what came, what was wanted and what to do next. Command lines print it and exit with status 2.
@@ -39,6 +40,10 @@ class CheckpointError(DermError, RuntimeError):
 
 class BundleError(DermError, ValueError):
     """A model bundle is incomplete, altered or not registered."""
+
+
+class CaseFileError(DermError, ValueError):
+    """A file of lesions is damaged, altered, too large or of a newer version."""
 
 
 class WeightsNotFoundError(DermError, FileNotFoundError):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 
 def write_synced(path: Path, content: bytes) -> None:
@@ -28,6 +29,24 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         growing.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[IO[bytes]]:
+    """Gives an empty file to write into, and moves it to `target` when the block ends without an error.
+
+    A file that stands at `target` is replaced. After an error nothing is left.
+    """
+    growing = _beside(target)
+    try:
+        with growing.open("w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(growing, target)
+        sync_folder(target.parent)
+    finally:
+        growing.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import threading
@@ -11,15 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from derm_core.errors import InvalidImageError
+from derm_core.heic import HeicError, coded_pixels, is_heic
+from derm_core.upright import upright_rgb
 
 ImageSource = str | os.PathLike[str] | bytes | BinaryIO
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
-"""The only decoders that are ever tried, whatever a file is called."""
+"""The only decoders that are ever tried, whatever a file is called; and the one of HEIC, where pillow-heif is there."""
+FORMAT_NAMES = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
+_HEIF = "HEIF"
 MAX_PIXELS = 64_000_000
 """Larger pictures are refused before a pixel is decoded."""
 MAX_SCANS = 40
@@ -27,17 +31,7 @@ MAX_SCANS = 40
 picture however few bytes it has, so that a small file of many thousands would keep a processor busy for hours."""
 _SCAN_MARKER = b"\xff\xda"
 _CHUNK_BYTES = 1 << 20
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What sets a picture of each EXIF orientation upright."""
+_HEIC_THREADS = 2
 
 
 def load_image(
@@ -47,6 +41,7 @@ def load_image(
 
     Args:
         source: a path, the bytes of a file, or an open binary file, which is read from its beginning and left open.
+            HEIC pictures are read where pillow-heif is installed.
         max_pixels: pictures with more pixels than this are refused from their header alone.
         min_side: where only a small version is needed, the short side that must remain: a JPEG may then be decoded at
             1/2, 1/4 or 1/8 of its size (never below this), in a fraction of the time and memory.
@@ -61,15 +56,14 @@ def load_image(
     """
     name = _name_of(source)
     try:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with _without_warnings(), Image.open(stream, formats=FORMATS) as opened:
+        with _without_warnings(), open_header(source, max_pixels=max_pixels) as opened:
             _check_size(opened, name, max_pixels)
             _check_scans(opened, name)
             if min_side is not None and opened.format in ("JPEG", "MPO"):
                 # A picture that is already small stays whole: draft() never goes below the size it is given.
                 opened.draft("RGB", _draft_size(opened.size, min_side))
             opened.load()
-            return _without_metadata(_to_rgb(_upright(opened)))
+            return upright_rgb(opened)
     except InvalidImageError:
         raise
     except FileNotFoundError as err:
@@ -80,7 +74,7 @@ def load_image(
         raise InvalidImageError(f"{name} must not be read ({err.strerror}). Change its permissions.") from err
     except UnidentifiedImageError as err:
         raise InvalidImageError(
-            f"{name} is not a picture that can be read ({_length_of(source)}). Wanted: {_formats()}."
+            f"{name} is not a picture that can be read ({_length_of(source)}). Wanted: {FORMAT_NAMES}."
         ) from err
     except Image.DecompressionBombError as err:
         # Pillow has a limit of its own, above which it opens nothing; it knows the size, but tells it in words only.
@@ -93,6 +87,16 @@ def load_image(
         raise InvalidImageError(
             f"{name} is damaged or cut short ({err}). Copy it again from the camera, or save it anew as JPEG or PNG."
         ) from err
+
+
+@contextmanager
+def open_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """Gives a picture of which the header alone is read: its size as it is stored, format and metadata.
+
+    Raises InvalidImageError for a HEIC file that cannot be read or asks for too much work, and else what Pillow raises.
+    """
+    with _opened(source) as stream, _image(stream, _name_of(source), max_pixels) as opened:
+        yield opened
 
 
 @contextmanager
@@ -120,6 +124,60 @@ def _without_warnings() -> Iterator[None]:
 _lock = threading.Lock()
 _threads_inside = 0
 _filters = warnings.catch_warnings()
+
+
+@contextmanager
+def _opened(source: ImageSource) -> Iterator[BinaryIO]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+    elif isinstance(source, str | os.PathLike):
+        with open(source, "rb") as stream:
+            yield stream
+    elif source.seekable():
+        source.seek(0)
+        yield source
+    else:
+        yield io.BytesIO(source.read())
+
+
+def _image(stream: BinaryIO, name: str, max_pixels: int) -> ImageFile.ImageFile:
+    """Returns a picture whose header is read."""
+    header = stream.read(12)
+    stream.seek(0)
+    if not is_heic(header):
+        return Image.open(stream, formats=FORMATS)
+    if not _can_read_heic():
+        raise InvalidImageError(
+            f"{name} is a HEIC picture, which this installation cannot read. Save it as JPEG, or install pillow-heif."
+        )
+    try:
+        pixels = coded_pixels(stream)
+    except HeicError as err:
+        raise InvalidImageError(
+            f"{name} is no HEIC picture that can be read ({err}). Save it as JPEG, or copy it again from the camera."
+        ) from err
+    # Tiles may overhang the picture that they make up, and an alpha plane comes on top; no camera doubles it.
+    if pixels > 2 * max_pixels:
+        raise InvalidImageError(
+            f"{name} is made up of {pixels / 1e6:.0f} megapixels in tiles; at most {2 * max_pixels / 1e6:.0f} "
+            "are decoded. Save it anew as JPEG."
+        )
+    stream.seek(0)
+    return Image.open(stream, formats=(_HEIF,))
+
+
+@functools.cache
+def _can_read_heic() -> bool:
+    """Gives Pillow its decoder of HEIC on first use, and says whether there is one."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    # What lies beside the picture is not looked at: depth, mattes, gain maps; nor is a small copy taken for it.
+    pillow_heif.register_heif_opener(
+        thumbnails=False, depth_images=False, aux_images=False, decode_threads=_HEIC_THREADS
+    )
+    return True
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -153,33 +211,6 @@ def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        # The pixels are good; damaged metadata only means that nobody knows which way is up.
-        return image
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT or image.mode == "I":
-        # Pillow clips 16-bit greys at 255, which turns almost everything white.
-        array = np.asarray(image).astype(np.uint32)
-        return Image.fromarray((array >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _without_metadata(image: Image.Image) -> Image.Image:
-    image.info = {}
-    return image
-
-
 def _name_of(source: ImageSource) -> str:
     if isinstance(source, str | os.PathLike):
         return Path(source).name
@@ -192,7 +223,3 @@ def _length_of(source: ImageSource) -> str:
     if isinstance(source, str | os.PathLike):
         return f"{Path(source).stat().st_size} bytes"
     return "unknown content"
-
-
-def _formats() -> str:
-    return f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"

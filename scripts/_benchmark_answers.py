@@ -1,235 +1,150 @@
-"""What an answer with its heatmap costs against a plain forward pass and against Captum: one picture at a time."""
+"""What an answer with its heatmap costs in each runtime, one picture at a time and many, against the peers."""
 
 from __future__ import annotations
 
-import io
 import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from _cli import progress
+import torch
+from _benchmark_naive import PLAIN, NaivePeer, peer_cases
+from _benchmark_networks import Network, drawn_photograph
+from _benchmark_peak import matrix_peak, pass_operations
+from _benchmark_processes import starts
+from _benchmark_rounds import Case, interleaved, ratio
+from _benchmark_runtimes import ANSWER, HEATMAPS, OpenRuntime, cases_of, most_a_second, open_runtime
+
 from derm_core.errors import ConfigError
+from derm_core.serving.machine import cores, multiplies
+from derm_core.serving.runtimes import EAGER
 
-if TYPE_CHECKING:
-    from derm_core.serving.bundle import Bundle
-
-DEFAULT_ARCHITECTURES = ("resnet50", "efficientnet_b0")
-WARM_UP_ROUNDS = 3
-
-Case = Callable[[], object]
+_BATCH = 16
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One way to an answer against another, over rounds in which each ran once.
+class Effort:
+    """How thoroughly is measured: rounds of one picture, cores for one pass, seconds of each throughput, and rounds of
+    whole processes."""
 
-    `ratio` is time of `what` by time of `against` within a round: min, median and max over the rounds;
-    `milliseconds` are the medians of both.
+    rounds: int
+    threads: int
+    seconds: float
+    starts: int
+
+
+def measure_answers(
+    networks: Sequence[Network], runtimes: Sequence[str], image: Path | None, effort: Effort
+) -> dict[str, Any]:
+    """Measures each network in each runtime, and returns all figures as plain values.
+
+    Args:
+        networks, runtimes: what is measured.
+        image: a picture for the whole processes; None for a drawn one.
+        effort: how thoroughly.
     """
-
-    network: str
-    starts_from: str
-    what: str
-    against: str
-    ratio: Mapping[str, float]
-    milliseconds: Mapping[str, float]
-
-
-def open_bundles(model: str, architectures: Sequence[str]) -> list[Bundle]:
-    """Returns what is measured: a model by name or folder, unless empty, and networks with random weights.
-
-    Raises:
-        ConfigError: that is nothing.
-    """
-    from derm_core.serving.bundle import find_bundle, load_bundle
-
-    bundles = [load_bundle(find_bundle(model))] if model else []
-    bundles += [random_bundle(name) for name in architectures]
-    if not bundles:
-        raise ConfigError("There is nothing to measure. Name a --model or an --architecture.")
-    return bundles
+    torch.set_num_threads(effort.threads)
+    peaks: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        picture = Path(temporary) / "picture.jpg"
+        picture.write_bytes(image.read_bytes() if image else drawn_photograph())
+        found = [_measure(network, runtimes, picture, peaks, effort) for network in networks]
+    return {"rounds": effort.rounds, "matrix_peak": peaks, "networks": found}
 
 
-def measure_answers(bundles: Sequence[Bundle], image: Path | None, rounds: int) -> dict[str, Any]:
-    """Measures each bundle, prints what came of it, and returns all figures as plain values."""
-    import torch
-
-    print(f"Batch 1, {rounds} interleaved rounds; ratio of times: median (min to max)\n")
-    picture = image.read_bytes() if image else drawn_photograph()
-    comparisons = []
-    for bundle in bundles:
-        torch.manual_seed(0)
-        for comparison in measure(bundle, picture, rounds):
-            print(readable(comparison), flush=True)
-            comparisons.append(asdict(comparison))
-    return {"rounds": rounds, "comparisons": comparisons}
-
-
-def random_bundle(architecture: str) -> Bundle:
-    """A bundle in memory: a network of seven classes with random weights, for pictures of 224 pixels."""
-    from derm_core.data.transforms import Preprocessing
-    from derm_core.diagnoses import TASKS
-    from derm_core.models import build_model
-    from derm_core.serving.bundle import Bundle, BundleDescription, OperatingPoint
-
-    classes = TASKS["ham7"].classes
-    description = BundleDescription(
-        name=f"{architecture}, random",
-        version="0",
-        architecture=architecture,
-        task="ham7",
-        classes=classes,
-        preprocessing=Preprocessing(image_size=224, working_side=300),
-        temperature=1.0,
-        operating_points=(OperatingPoint("half", 0.5),),
-        default_operating_point="half",
-    )
-    return Bundle(Path(), description, build_model(architecture, len(classes)).state_dict())
-
-
-def drawn_photograph() -> bytes:
-    """A JPEG of 600 x 450 pixels: a dark spot on skin, with noise so that it decodes at the usual cost."""
-    import numpy as np
-    from PIL import Image
-
-    rows, columns = np.mgrid[:450, :600]
-    spot = ((rows - 225) ** 2 + (columns - 300) ** 2 < 120**2)[..., None]
-    noise = np.random.default_rng(0).normal(0, 12, (450, 600, 3))
-    pixels = (np.where(spot, (110, 70, 60), (215, 175, 160)) + noise).clip(0, 255).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=92)
-    return stream.getvalue()
-
-
-def measure(bundle: Bundle, picture: bytes, rounds: int) -> list[Comparison]:
-    network = f"{bundle.description.name} ({bundle.description.preprocessing.image_size} px)"
-    ours, plain, default, peer = (
-        "answer with heatmap",
-        "plain forward pass",
-        "plain forward pass, PyTorch's default layout",
-        "forward pass + Captum LayerGradCam",
-    )
-    comparisons = []
-    cases = dict(zip((ours, plain, default, peer), tensor_cases(bundle), strict=True))
-    times = interleaved(cases, rounds, f"{network}, tensor")
-    for against in (plain, default, peer):
-        comparisons.append(compare(network, "tensor", ours, against, times))
-    ours, plain, peer = "explain", "predict", "decoding, forward pass + Captum LayerGradCam"
-    cases = dict(zip((ours, plain, peer), file_cases(bundle, picture), strict=True))
-    times = interleaved(cases, rounds, f"{network}, picture file")
-    for against in (plain, peer):
-        comparisons.append(compare(network, "picture file", ours, against, times))
-    return comparisons
-
-
-def tensor_cases(bundle: Bundle) -> tuple[Case, Case, Case, Case]:
-    """From float32 (1, 3, S, S): probabilities and heatmap in our one pass, the logits alone in two memory layouts, and
-    probabilities with Captum's heatmap. Layout, thread count and frozen parameters are the same for us and the peer."""
-    import torch
-    from captum.attr import LayerGradCam
-
-    from derm_core.explanation.grad_cam import grad_cam
-    from derm_core.models import grad_cam_layer, split_model
-
-    description = bundle.description
-    size = description.preprocessing.image_size
-    usual = bundle.build_model()
-    usual_images = torch.randn(1, 3, size, size)
-    model = bundle.build_model().to(memory_format=torch.channels_last)
-    images = usual_images.to(memory_format=torch.channels_last)
-    body, head = split_model(model, description.architecture)
-    captum = LayerGradCam(model, grad_cam_layer(model, description.architecture))
-    peer_images = images.clone().requires_grad_()
-
-    def placed(heatmap: torch.Tensor) -> Any:
-        array = heatmap.detach().numpy()
-        return description.preprocessing.place_heatmap(array / max(float(array.max()), 1e-30), size, size)
-
-    def ours() -> object:
-        result = grad_cam(body, head, images)
-        return (result.logits / description.temperature).softmax(1), placed(result.heatmaps[0])
-
-    def plain() -> object:
-        with torch.inference_mode():
-            return model(images)
-
-    def default() -> object:
-        with torch.inference_mode():
-            return usual(usual_images)
-
-    def peer() -> object:
-        with torch.inference_mode():
-            probabilities = (model(images) / description.temperature).softmax(1)
-        heatmap = captum.attribute(peer_images, int(probabilities.argmax()), relu_attributions=True)
-        return probabilities, placed(heatmap[0, 0])
-
-    return ours, plain, default, peer
-
-
-def file_cases(bundle: Bundle, picture: bytes) -> tuple[Case, Case, Case]:
-    """From the bytes of a file: our explain, our predict, and decoding, a forward pass and Captum's heatmap."""
-    import torch
-    from captum.attr import LayerGradCam
-
-    from derm_core.images import load_image
-    from derm_core.models import grad_cam_layer
-    from derm_core.serving.predictor import Predictor
-
-    description = bundle.description
-    preprocessing = description.preprocessing
-    predictor = Predictor(bundle)
-    model = bundle.build_model().to(memory_format=torch.channels_last)
-    captum = LayerGradCam(model, grad_cam_layer(model, description.architecture))
-
-    def peer() -> object:
-        image = load_image(picture, min_side=preprocessing.decoding_side)
-        images = preprocessing.tensor(preprocessing.pixels(image))
-        with torch.inference_mode():
-            probabilities = (model(images) / description.temperature).softmax(1)
-        heatmap = captum.attribute(
-            images.requires_grad_(), int(probabilities.argmax()), relu_attributions=True
+def _measure(
+    network: Network, runtimes: Sequence[str], picture: Path, peaks: dict[str, float], effort: Effort
+) -> dict[str, Any]:
+    opened, alone, left_out = _open_all(network, runtimes, effort.threads)
+    torch.set_num_threads(effort.threads)
+    _raise_peaks(peaks)
+    peer = NaivePeer(network.bundle)
+    peers = peer_cases(peer)
+    cases = peers | {
+        f"{name}, {what}": case
+        for name, one in opened.items()
+        for what, case in cases_of(one.runtime, network).items()
+    }
+    times = interleaved(cases, effort.rounds, network.title)
+    side = network.bundle.description.preprocessing.image_size
+    batch = torch.randn(_BATCH, 3, side, side)
+    plain_rate = _BATCH * most_a_second(lambda: peer.probabilities(batch), workers=1, seconds=effort.seconds)
+    plain_start, start = starts(network.folder, list(opened), picture, effort.starts)
+    operations = pass_operations(network.bundle)
+    rates = {name: _rate(one, network, effort) for name, one in alone.items()}
+    _raise_peaks(peaks)
+    rows = []
+    for name, one in opened.items():
+        rate = rates[name]
+        rows.append(
+            {
+                "runtime": name,
+                "form": one.choice.name,
+                "reason": one.choice.reason,
+                "precision": one.precision,
+                "by_plain": {
+                    what: ratio(times[f"{name}, {what}"], times[PLAIN]) for what in (ANSWER, HEATMAPS)
+                },
+                "times_as_fast_as": {
+                    peer_name: ratio(times[peer_name], times[f"{name}, {HEATMAPS}"])
+                    for peer_name in peers
+                    if peer_name != PLAIN
+                },
+                "in_batches_by_plain": rate / plain_rate,
+                "share_of_peak": rate * operations / peaks.get(one.precision, peaks["f32"]),
+                "start_by_plain": start[name].seconds / plain_start.seconds,
+                "start_seconds": start[name].seconds,
+                "memory_by_plain": start[name].memory / plain_start.memory,
+                "megabytes": start[name].memory / 1e6,
+            }
         )
-        array = heatmap[0, 0].detach().numpy()
-        return probabilities, preprocessing.place_heatmap(array / max(float(array.max()), 1e-30), *image.size)
-
-    return lambda: predictor.explain(picture), lambda: predictor.predict(picture), peer
-
-
-def interleaved(cases: Mapping[str, Case], rounds: int, description: str) -> dict[str, list[float]]:
-    """Seconds of each case in each round; a round runs each case once, in an order that turns from round to round."""
-    names = list(cases)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for number in progress(range(-WARM_UP_ROUNDS, rounds), description=description, unit="rounds"):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
-            started = time.perf_counter()
-            cases[name]()
-            if number >= 0:
-                times[name].append(time.perf_counter() - started)
-    return times
+    return {
+        "network": network.title,
+        "architecture": network.bundle.description.architecture,
+        "operations_a_picture": operations,
+        "weights_in_megabytes": (network.folder / "model.safetensors").stat().st_size / 1e6,
+        "milliseconds": {name: 1e3 * statistics.median(values) for name, values in times.items()},
+        "peers_by_plain": {name: ratio(times[name], times[PLAIN]) for name in peers if name != PLAIN},
+        "plain_pictures_a_second_in_batches": plain_rate,
+        "plain_share_of_peak": plain_rate * operations / peaks["f32"],
+        "plain_start_seconds": plain_start.seconds,
+        "plain_megabytes": plain_start.memory / 1e6,
+        "runtimes": rows,
+        "left_out": left_out,
+    }
 
 
-def compare(
-    network: str, starts_from: str, what: str, against: str, times: Mapping[str, Sequence[float]]
-) -> Comparison:
-    ratios = [ours / peer for ours, peer in zip(times[what], times[against], strict=True)]
-    return Comparison(
-        network=network,
-        starts_from=starts_from,
-        what=what,
-        against=against,
-        ratio={"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)},
-        milliseconds={name: 1000 * statistics.median(times[name]) for name in (what, against)},
-    )
+def _raise_peaks(peaks: dict[str, float]) -> None:
+    """Measures the matrix peak of each precision once more, and keeps what is higher: others use the machine, too."""
+    kinds = {"f32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies("bf16") else {})
+    for name, kind in kinds.items():
+        peaks[name] = max(peaks.get(name, 0.0), matrix_peak(torch.device("cpu"), kind))
 
 
-def readable(comparison: Comparison) -> str:
-    ours, peer = comparison.milliseconds.values()
-    ratio = comparison.ratio
-    return (
-        f"{comparison.network}, from a {comparison.starts_from}: {comparison.what} ({ours:.1f} ms) takes "
-        f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}) of {comparison.against} ({peer:.1f} ms)"
-    )
+def _open_all(
+    network: Network, names: Sequence[str], threads: int
+) -> tuple[dict[str, OpenRuntime], dict[str, OpenRuntime], dict[str, str]]:
+    """Returns runtimes with so many cores for a pass, the same with one core for each, and why others cannot answer."""
+    opened, alone, left_out = {}, {}, {}
+    for name in names:
+        try:
+            opened[name] = open_runtime(network, name, threads=threads)
+            alone[name] = open_runtime(network, name, threads=1)
+        except ConfigError as err:
+            left_out[name] = str(err)
+            opened.pop(name, None)
+    return opened, alone, left_out
+
+
+def _rate(one: OpenRuntime, network: Network, effort: Effort) -> float:
+    """Pictures a second, each with all that its runtime gives: on every core one pass of its own."""
+    case: Case = cases_of(one.runtime, network)[HEATMAPS]
+    workers = cores()
+    if one.choice.name == EAGER:
+        torch.set_num_threads(1)
+    try:
+        return most_a_second(case, workers=workers, seconds=effort.seconds)
+    finally:
+        torch.set_num_threads(effort.threads)

@@ -1,8 +1,9 @@
-"""What the machine could do and what a network asks of it: the matrix peak, and the operations of a training step."""
+"""What the machine could do and what a network asks of it: the matrix peak, and the operations of a step or a pass."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from derm_core.diagnoses import get_task
 from derm_core.models import build_model
+from derm_core.serving.bundle import Bundle
 from derm_core.training.schedule import picture_size
 from derm_core.training.sections import RunConfig
 
@@ -18,16 +20,26 @@ _ROUNDS = 10
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Returns operations a second of the best of some square matrix products; a multiply-add is two operations."""
+    """Returns operations a second of the best of some square matrix products; a multiply-add is two operations.
+
+    On a CPU the product is also asked for as a convolution of one pixel: another library computes it then, which is the
+    faster one on some processors.
+    """
     side = _SIDE[device.type]
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    picture = left.T.reshape(1, side, -1, min(side, 64)).contiguous(memory_format=torch.channels_last)
+    kernels = right.reshape(side, side, 1, 1).contiguous(memory_format=torch.channels_last)
+    products: list[Callable[[], object]] = [lambda: torch.mm(left, right)]
+    if device.type == "cpu":
+        products.append(lambda: nn.functional.conv2d(picture, kernels))
     best = float("inf")
     for _ in range(_ROUNDS):
-        _finish(device)
-        started = time.perf_counter()
-        torch.mm(left, right)
-        _finish(device)
-        best = min(best, time.perf_counter() - started)
+        for product in products:
+            _finish(device)
+            started = time.perf_counter()
+            product()
+            _finish(device)
+            best = min(best, time.perf_counter() - started)
     return 2 * side**3 / best
 
 
@@ -39,6 +51,15 @@ def step_operations(config: RunConfig) -> float:
     sizes = [picture_size(config, epoch) for epoch in range(config.training.epochs)]
     counts = {size: _count(config, size) for size in set(sizes)}
     return sum(counts[size] for size in sizes) / len(sizes)
+
+
+def pass_operations(bundle: Bundle) -> float:
+    """Returns the operations of a forward pass of one picture, those of convolutions and matrix products."""
+    side = bundle.description.preprocessing.image_size
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        bundle.build_model()(torch.zeros(1, 3, side, side))
+    return float(counter.get_total_flops())
 
 
 def _count(config: RunConfig, size: int) -> float:

@@ -49,6 +49,7 @@ def main() -> None:
         if not arguments.no_browser and has_screen():
             window = choose_window(home() / "window" / str(arguments.port))
         desk = make_desk(arguments, window)
+        stack.callback(tell_of_trainings)
         stack.callback(desk.close)
         stop = stack.enter_context(stopping())
         address = stack.enter_context(
@@ -110,6 +111,18 @@ def wait_for_work(desk: Desk, stop: threading.Event) -> None:
         print("The window is closed; the folder is being answered to its end. Ctrl+C stops it.", flush=True)
     while desk.is_busy and not stop.wait(0.5):
         pass
+
+
+def tell_of_trainings() -> None:
+    """Says what does not end with the app."""
+    from desktop.training_runs import known_runs
+
+    for run in known_runs():
+        if run.active is not None:
+            print(
+                f"The work on {run.name} goes on by itself; the next start of the app finds it again.",
+                flush=True,
+            )
 
 
 def parse_arguments() -> argparse.Namespace:

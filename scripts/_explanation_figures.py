@@ -20,11 +20,12 @@ from derm_core.serving.attribution import attributor_of
 from derm_core.serving.faithfulness import choose_photographs, measure_methods
 from derm_core.serving.faithfulness_text import (
     explanations_markdown,
+    map_stability_rows,
     method_rows,
     sanity_rows,
     stability_rows,
 )
-from derm_core.serving.predictor import load_predictor
+from derm_core.serving.loading import load_predictor
 from derm_core.serving.stability import measure_stability
 
 ALL = "all"
@@ -99,7 +100,7 @@ def readable(figures: Mapping[str, Any]) -> str:
         table(*method_rows(figures)),
     ]
     if figures.get("sanity"):
-        parts.append(table(*sanity_rows(figures)))
+        parts += [table(*sanity_rows(figures)), table(*map_stability_rows(figures))]
     if figures.get("stability"):
         parts.append(table(*stability_rows(figures["stability"])))
     return "\n\n".join([*parts, NOTICE])

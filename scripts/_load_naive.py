@@ -17,18 +17,13 @@ from flask import Flask, Response, request
 def build_naive_app(model: str) -> Flask:
     """Returns the view at POST /predict: a form's `picture` in; probabilities and a heatmap of the first class out."""
     import numpy as np
-    import torch
-    from captum.attr import LayerGradCam
+    from _benchmark_naive import NaivePeer
     from PIL import Image
 
-    from derm_core.models import grad_cam_layer
     from derm_core.serving.bundle import find_bundle, load_bundle
 
-    bundle = load_bundle(find_bundle(model))
-    description = bundle.description
-    preprocessing = description.preprocessing
-    network = bundle.build_model().eval()
-    captum = LayerGradCam(network, grad_cam_layer(network, description.architecture))
+    peer = NaivePeer(load_bundle(find_bundle(model)))
+    preprocessing = peer.description.preprocessing
     lock = threading.Lock()
     app = Flask("naive")
 
@@ -37,16 +32,12 @@ def build_naive_app(model: str) -> Flask:
         image = Image.open(request.files["picture"].stream).convert("RGB")
         images = preprocessing.tensor(preprocessing.pixels(image))
         with lock:
-            with torch.no_grad():
-                probabilities = (network(images) / description.temperature).softmax(1)[0]
-            heatmap = captum.attribute(images, int(probabilities.argmax()), relu_attributions=True)
-        array = heatmap[0, 0].detach().numpy()
-        placed = preprocessing.place_heatmap(array / max(float(array.max()), 1e-30), *image.size)
+            probabilities, heatmap = peer.with_captum(images, *image.size)
         stream = io.BytesIO()
-        Image.fromarray((255 * np.asarray(placed)).astype(np.uint8)).save(stream, "PNG")
+        Image.fromarray((255 * np.asarray(heatmap)).astype(np.uint8)).save(stream, "PNG")
         headers = {
             f"X-Probability-{code}": f"{float(value):.6f}"
-            for code, value in zip(description.classes, probabilities, strict=True)
+            for code, value in zip(peer.description.classes, probabilities, strict=True)
         }
         return Response(stream.getvalue(), mimetype="image/png", headers=headers)
 

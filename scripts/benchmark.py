@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures what an answer with its heatmap costs, as ratios against named peers, in one run on this machine; with
---training, what training costs."""
+"""Measures what an answer with its heatmap costs in each runtime, as ratios against PyTorch alone, Captum and
+pytorch-grad-cam, in one run on this machine; with --training, what training costs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import argparse
 import json
 import os
 import platform
+import tempfile
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from _benchmark_answers import DEFAULT_ARCHITECTURES, measure_answers, open_bundles
+from _benchmark_networks import open_networks
+from _benchmark_options import check_targets, parse_arguments
 
-from _cli import CommandParser, run_command
-from derm_core.errors import ConfigError
-
-CONTESTS = ("full", "frozen")
-PEERS = ("plain", "timm", "fastai")
-MORE_PEERS = ("timm-bfloat16",)
+from _cli import run_command
+from derm_core.serving.machine import cores, processor
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    if arguments.json and not Path(arguments.json).absolute().parent.is_dir():
-        raise ConfigError(f"--json {arguments.json} cannot be written: name a file in a folder that exists.")
+    arguments = parse_arguments(__doc__ or "")
+    check_targets(arguments)
     # A thread that waits for the other by spinning keeps the core from the processes that load pictures.
     if arguments.training:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -33,109 +32,47 @@ def main() -> None:
     from derm_core.serving.devices import set_threads
 
     set_threads(arguments.threads)
-    bundles = [] if arguments.training else open_bundles(arguments.model, arguments.architecture)
     report: dict[str, Any] = {"machine": describe_machine()}
     print(" · ".join(f"{key} {value}" for key, value in report["machine"].items()))
-    if arguments.training:
-        report |= training_report(arguments)
-    else:
-        report |= measure_answers(bundles, arguments.image, arguments.rounds)
+    report |= training_report(arguments) if arguments.training else answers_report(arguments)
     if arguments.json:
         replace_file(Path(arguments.json), (json.dumps(report, indent=2) + "\n").encode())
+    if not arguments.training:
+        from _benchmark_page import save_plot, tables
+
+        text = tables(report, plot=arguments.plot and arguments.plot.name, command=command_of(arguments))
+        print(f"\n{text}", end="")
+        if arguments.plot:
+            save_plot(report, arguments.plot)
+        if arguments.markdown:
+            replace_file(arguments.markdown, text.encode())
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = CommandParser(description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="write every figure to a file")
-    parser.add_argument(
-        "--model",
-        metavar="NAME|FOLDER",
-        default="bundled",
-        help="a model to measure; '' for none (default: bundled)",
-    )
-    parser.add_argument(
-        "--architecture",
-        metavar="NAME",
-        nargs="*",
-        default=DEFAULT_ARCHITECTURES,
-        help=f"networks with random weights, at 224 pixels (default: {' '.join(DEFAULT_ARCHITECTURES)})",
-    )
-    parser.add_argument(
-        "--image", metavar="FILE", type=Path, help="a picture (default: one drawn, 600 x 450)"
-    )
-    parser.add_argument("--rounds", metavar="N", type=int, default=40, help="default: 40")
-    parser.add_argument("--threads", metavar="N", type=int, help="cores for one pass (default: DERM_THREADS)")
-    add_training_options(parser)
-    arguments = parser.parse_args()
-    if arguments.rounds < 1:
-        parser.error(f"argument --rounds: {arguments.rounds} is not a number above 0")
-    if arguments.pictures < 0:
-        parser.error(f"argument --pictures: {arguments.pictures} is below 0")
-    if arguments.first_image_size is None:
-        arguments.first_image_size = arguments.image_size // 4
-    return arguments
+def answers_report(arguments: argparse.Namespace) -> dict[str, Any]:
+    from _benchmark_answers import Effort, measure_answers
+    from _benchmark_folder import measure_folder
+    from _benchmark_runtimes import installed
 
+    from derm_core.serving.devices import compiled_threads
 
-def add_training_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(
-        "training",
-        "The loops take turns, epoch by epoch, on copies of the pictures that nothing is cached of.",
+    effort = Effort(
+        arguments.rounds, compiled_threads(arguments.threads), arguments.seconds, arguments.starts
     )
-    group.add_argument(
-        "--training", metavar="DATASET", type=Path, help="measure training on a dataset folder, not answers"
-    )
-    group.add_argument(
-        "--contests",
-        metavar="NAME",
-        nargs="+",
-        choices=CONTESTS,
-        default=CONTESTS,
-        help="full: ResNet-18 from a random start; frozen: only the head learns (default: both)",
-    )
-    group.add_argument(
-        "--peers",
-        metavar="NAME",
-        nargs="+",
-        choices=(*PEERS, *MORE_PEERS),
-        default=PEERS,
-        help=f"the loops to measure against, where they are installed: {', '.join((*PEERS, *MORE_PEERS))} "
-        f"(default: {' '.join(PEERS)})",
-    )
-    group.add_argument(
-        "--pictures",
-        metavar="N",
-        type=int,
-        default=0,
-        help="training pictures, with validation pictures in proportion (default: 0, all)",
-    )
-    group.add_argument("--epochs", metavar="N", type=int, default=10, help="default: 10")
-    group.add_argument("--image-size", metavar="N", type=int, default=128, help="pixels (default: 128)")
-    group.add_argument(
-        "--first-image-size",
-        metavar="N",
-        type=int,
-        help="train fully a second time, with pictures that grow from this size; 0: do not (default: a quarter of it)",
-    )
-    group.add_argument(
-        "--target",
-        metavar="X",
-        type=float,
-        help="balanced accuracy to reach (default: that of the first peer after its last epoch)",
-    )
-    cores = os.cpu_count() or 1
-    group.add_argument(
-        "--workers",
-        metavar="N",
-        type=int,
-        default=cores,
-        help="processes that load pictures, in every loop (default: one a core)",
-    )
-    group.add_argument("--frozen-architecture", metavar="NAME", default="resnet18", help="default: resnet18")
-    group.add_argument(
-        "--pretrained",
-        action="store_true",
-        help="start the frozen network from ImageNet's weights, not at random",
-    )
+    runtimes = installed(arguments.runtimes)
+    with ExitStack() as stack:
+        work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        networks = open_networks(arguments.model, arguments.architecture, work)
+        report = measure_answers(networks, runtimes, arguments.image, effort)
+        if arguments.folder:
+            report["folder"] = measure_folder(
+                networks[:1],
+                runtimes,
+                arguments.folder,
+                pictures=arguments.pictures,
+                plain_pictures=arguments.plain_pictures,
+            )
+    report["not_installed"] = sorted(set(arguments.runtimes) - set(runtimes))
+    return report
 
 
 def training_report(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -163,23 +100,31 @@ def describe_machine() -> dict[str, str]:
     import captum
     import torch
 
-    return {
-        "processor": processor_name(),
-        "cores": str(os.cpu_count()),
+    found = {
+        "processor": processor(),
+        "cores": str(cores()),
         "threads": str(torch.get_num_threads()),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "captum": captum.__version__,
     }
+    for package in ("grad-cam", "onnxruntime", "openvino"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
 
 
-def processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def command_of(arguments: argparse.Namespace) -> str:
+    """Returns the command that makes these figures again, folders by their last name alone."""
+    words = ["scripts/benchmark.py", "--model", Path(arguments.model).name or "''"]
+    words += ["--architecture", *arguments.architecture]
+    if arguments.folder:
+        words += ["--folder", arguments.folder.resolve().name]
+        words += ["--pictures", str(arguments.pictures)] if arguments.pictures else []
+    return " ".join(words)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
         dataset = without_lesions_of(dataset, known, progress=progress)
     # Only now, so that neither --help nor a mistyped path waits for PyTorch.
     from derm_core.serving.evaluation import evaluate_predictor
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor
 
     predictor = load_predictor(
         arguments.model,

@@ -140,7 +140,7 @@ def show(arguments: argparse.Namespace) -> None:
 
     from derm_core.explanation.methods import DEFAULT_METHOD
     from derm_core.serving.attribution import attributor_of
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor
 
     predictor = load_predictor(arguments.model, device=arguments.device, threads=arguments.threads)
     methods = chosen_methods(arguments.method, attributor_of(predictor).methods, DEFAULT_METHOD)

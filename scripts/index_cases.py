@@ -113,7 +113,7 @@ def build_index(arguments: argparse.Namespace) -> None:
         index_cases,
         save_similar_cases,
     )
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor
 
     check_free(arguments.out, overwrite=arguments.overwrite)
     dataset = load_dataset(arguments.data)
@@ -134,7 +134,7 @@ def build_index(arguments: argparse.Namespace) -> None:
 
 def query_index(arguments: argparse.Namespace) -> None:
     from derm_core.serving.case_index import load_similar_cases
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor
 
     predictor = load_predictor(arguments.model, device=arguments.device)
     index = load_similar_cases(arguments.index, predictor.description)
@@ -157,7 +157,7 @@ def measure_index(arguments: argparse.Namespace) -> None:
     from derm_core.data.table import load_dataset
     from derm_core.serving.case_index import load_similar_cases
     from derm_core.serving.case_precision import measure_similar_cases
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor
 
     if arguments.json and not arguments.json.absolute().parent.is_dir():
         raise ConfigError(f"--json {arguments.json} cannot be written: name a file in a folder that exists.")

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from _benchmark_answers import drawn_photograph
+from _benchmark_networks import drawn_photograph
 from _load_users import Outcome, User, multipart, run_users, sign_in_users, summary, wait_until
 
 from _cli import CommandParser, run_command

@@ -54,7 +54,7 @@ def main() -> None:
     # Only now, so that --help does not wait for PyTorch.
     from derm_core.files import remove_abandoned
     from derm_core.serving.devices import named_threads
-    from derm_core.serving.predictor import load_predictor
+    from derm_core.serving.loading import load_predictor, usual_runtime
 
     threads = named_threads(arguments.threads)
     if threads is None and len(files) >= MANY:
@@ -64,7 +64,8 @@ def main() -> None:
         device=arguments.device,
         threads=threads,
         prevalence=arguments.prevalence,
-        runtime=arguments.runtime,
+        runtime=arguments.runtime
+        or usual_runtime(arguments.model, pictures=len(files), device=arguments.device, threads=threads),
     )
     with_context = bool(contexts)
     if with_context and predictor.description.context is None:
@@ -199,7 +200,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", help="cpu, cuda, ... (default: DERM_DEVICE, or what there is)")
     parser.add_argument(
-        "--runtime", metavar="NAME", help="auto, eager, onnxruntime, ... (default: DERM_RUNTIME, or eager)"
+        "--runtime",
+        metavar="NAME",
+        help="auto, eager, onnxruntime, ... (default: DERM_RUNTIME; without it auto, where that was found out before "
+        "or there are 1,000 pictures or more, and otherwise eager)",
     )
     parser.add_argument(
         "--threads",

@@ -15,7 +15,9 @@ def main() -> None:
     parser = CommandParser(
         description=__doc__,
         epilog="DERM_HOME and DERM_DATABASE_URL say where it is restored to; both must be empty, and no server may run "
-        "there. A backup of SQLite may be restored into PostgreSQL, and the other way round. Everybody signs in anew.",
+        "there. A backup of SQLite may be restored into PostgreSQL, and the other way round. Everybody signs in anew; "
+        "API tokens and open invitations are ended. Give the new server the secret key of the old one (DERM_SECRET_KEY "
+        "or the file secret-key in its home): without it the codes of second factors cannot be checked.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder that backup.py made")
     parser.add_argument(
@@ -42,6 +44,11 @@ def main() -> None:
             f"{arguments.folder} {done}: {manifest.pictures:,} photographs and {rows:,} rows, as they were at "
             f"{manifest.made_at}."
         )
+        if not arguments.check:
+            print(
+                "Nobody is signed in, and every API token and open invitation is ended: make new ones. Passwords and "
+                "roles are those of the backup."
+            )
 
 
 def _show(files: Iterable[Any], count: int) -> Iterable[Any]:

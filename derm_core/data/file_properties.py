@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from derm_core.errors import InvalidImageError
-from derm_core.images import FORMATS
+from derm_core.images import FORMAT_NAMES, open_header
 
 _SUBSAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _LUMINANCE = np.array(
@@ -94,13 +93,13 @@ def read_file_properties(content: bytes) -> FileProperties:
         # What Pillow has to say about damaged metadata decides nothing here.
         with (
             warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(content), formats=FORMATS) as opened,
+            open_header(content) as opened,
         ):
             return _of_header(opened, len(content))
     except Exception as err:
         # As in load_image: what Pillow raises over bytes of strangers is no closed list.
         raise InvalidImageError(
-            f"The head of the file cannot be read ({err}). Wanted: {', '.join(FORMATS)}."
+            f"The head of the file cannot be read ({err}). Wanted: {FORMAT_NAMES}."
         ) from err
 
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from derm_core.diagnoses import Task
 from derm_core.errors import DatasetError, InvalidImageError
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif")
 MAX_FILE_BYTES = 512 * 2**20
 """A longer file is never read into memory, whatever an archive claims about it."""
 _UNREADABLE = (OSError, KeyError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError)

@@ -63,6 +63,7 @@ def make_bundle(
     Raises:
         ConfigError: as open_average; or the validation split holds no malignant picture.
         CheckpointError: as open_average.
+        DatasetError: the second dataset that the last run learnt from, its `data.extra`, cannot be read.
         BundleError: the folder exists.
     """
     check_free(folder, overwrite=overwrite)
@@ -73,6 +74,7 @@ def make_bundle(
         candidate.predictor(certainty.description, half=half),
         candidate.split(candidate.config.data.train_split),
         candidate.split(candidate.config.data.valid_split),
+        extra=candidate.extra,
         progress=progress,
     )
     description = replace(certainty.description, reference_statistics=reference)

@@ -25,6 +25,7 @@ from derm_core.serving.prediction import Prediction
 from derm_core.serving.predictor import Predictor
 from derm_core.training.checkpoint import LAST, load_best, load_last, load_last_weights
 from derm_core.training.config import RunConfig, changed_settings
+from derm_core.training.extra_pictures import open_extra
 from derm_core.training.run_folder import MADE_WITH, read_run_config
 from derm_core.training.sources import select_pictures
 
@@ -61,6 +62,12 @@ class Candidate:
     def split(self, name: str) -> Dataset:
         """Returns the pictures of a split that the task has labels for, limited as the run's own were."""
         return select_pictures(self.dataset, self.config, name)
+
+    @property
+    def extra(self) -> Dataset | None:
+        """The pictures of a second dataset that the run learnt from beside the first; None where there is none."""
+        extra = open_extra(self.config, self.dataset)
+        return extra.dataset if extra is not None else None
 
     def labels(self, subset: Dataset) -> np.ndarray:
         """Returns int64 (N,), index into `classes`."""

@@ -4,7 +4,7 @@ The subspace of the known is fitted to features of training photographs alone; o
 skin beside their lesions (see plain_skin), another to these and to pictures that code draws (see other_pictures). No
 photograph of anything else is shown. The thresholds are quantiles over validation photographs, each once as it is and
 once as another camera might have taken it (see retaken): a lesion that is only photographed differently is to be
-answered.
+answered. Where the network learnt from a second dataset, what that shows of other lesions counts as known, too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 DIMENSIONS = 32
 """Of the subspace. Fewer let more other pictures pass; more refuse more lesions photographed elsewhere."""
-FARTHEST_SHARE, LEAST_SKIN_SHARE, LEAST_OTHER_SHARE = 0.99, 0.01, 0.003
+FARTHEST_SHARE, LEAST_SKIN_SHARE, LEAST_OTHER_SHARE = 0.985, 0.01, 0.005
 """Quantiles over validation photographs and their retakes, at which the thresholds of distance and rules are set."""
 _PHOTOGRAPHS, _RETAKEN, _SKIN, _OTHER = 4000, 1000, 1200, 1200
 """How many are taken at most: training photographs as they are, retaken ones, windows of bare skin, drawn pictures."""
@@ -46,7 +46,13 @@ _STRENGTH = 100.0
 
 
 def fit_reference(
-    predictor: Predictor, train: Dataset, valid: Dataset, *, seed: int = 0, progress: Progress | None = None
+    predictor: Predictor,
+    train: Dataset,
+    valid: Dataset,
+    *,
+    extra: Dataset | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Reference | None:
     """Fits a reference on a model's features of training photographs and sets its thresholds on validation ones.
 
@@ -54,6 +60,7 @@ def fit_reference(
         predictor: answers with the weights that the reference will stand beside.
         train: what the network was trained on.
         valid: photographs of other lesions.
+        extra: what else it was trained on; photographs of the lesions of `train` and `valid` are passed over.
         seed: of what is drawn at random.
         progress: wraps the features and their number, to show how far it is.
 
@@ -71,6 +78,10 @@ def fit_reference(
         return np.array(list(progress(found, count) if progress else found), dtype=np.float32)
 
     known = features(_photographs(train, first), len(first))
+    elsewhere = _of_other_lesions(extra, train, valid)
+    if elsewhere is not None:
+        rows = np.arange(len(elsewhere))
+        known = np.concatenate([known, features(_photographs(elsewhere, rows), len(elsewhere))])
     varied = features((retaken(image, generator) for image in _photographs(train, again)), len(again))
     skin = features(_skin(train, order, generator), min(_SKIN, len(order)))
     if len(skin) < _LEAST_SKIN:
@@ -87,7 +98,8 @@ def fit_reference(
     return replace(
         reference,
         measured={
-            "training photographs": len(known),
+            "training photographs": len(first),
+            "training photographs from elsewhere": len(known) - len(first),
             "windows of bare skin": len(skin),
             "drawn pictures": len(other),
             "validation photographs": len(checked),
@@ -100,13 +112,19 @@ def fit_reference(
 
 
 def add_reference(
-    folder: Path, predictor: Predictor, train: Dataset, valid: Dataset, *, progress: Progress | None = None
+    folder: Path,
+    predictor: Predictor,
+    train: Dataset,
+    valid: Dataset,
+    *,
+    extra: Dataset | None = None,
+    progress: Progress | None = None,
 ) -> Reference | None:
     """Fits a reference with a bundle's own predictor and writes it into the bundle's model.json; weights and card stay.
 
     The arguments are those of fit_reference, and the folder of the bundle that the predictor was loaded from.
     """
-    reference = fit_reference(predictor, train, valid, progress=progress)
+    reference = fit_reference(predictor, train, valid, extra=extra, progress=progress)
     description = replace(load_bundle(folder).description, reference_statistics=reference)
     replace_file(folder / DESCRIPTION_FILE, description.to_json().encode())
     return reference
@@ -156,6 +174,15 @@ def _refused(reference: Reference, features: NDArray[np.float32]) -> float | Non
     if not len(features):
         return None
     return sum(bool(reference.flags(row)) for row in features) / len(features)
+
+
+def _of_other_lesions(extra: Dataset | None, *known: Dataset) -> Dataset | None:
+    """Returns the photographs of lesions that no known dataset holds; None where there are none."""
+    if extra is None:
+        return None
+    lesions = np.concatenate([dataset.lesions for dataset in known])
+    table = extra.table[~np.isin(extra.lesions, lesions)].reset_index(drop=True)
+    return replace(extra, table=table) if len(table) else None
 
 
 def _photographs(dataset: Dataset, rows: NDArray[np.int64]) -> Iterator[Image.Image]:

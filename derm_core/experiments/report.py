@@ -12,6 +12,7 @@ from typing import Any
 from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError, DermError
 from derm_core.evaluation.intervals import REPLICATES
+from derm_core.evaluation.malignancy import Figures
 from derm_core.experiments.answers import RunAnswers, answer_run
 from derm_core.experiments.bar_plots import bar_figures
 from derm_core.experiments.candidate import Candidate, data_name, open_candidate
@@ -42,12 +43,16 @@ _NEEDS_DATA = (
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: folder, page, names of the figures, and a sentence for each run that is left out of some."""
+    """What was written: folder, page, names of the figures, and a sentence for each run that is left out of some.
+
+    `measured` holds, for each folder of a run that answered photographs, the figures of `evaluate_probabilities`.
+    """
 
     folder: Path
     page: Path
     figures: tuple[str, ...]
     notes: tuple[str, ...]
+    measured: Mapping[Path, Figures]
 
 
 def write_report(
@@ -83,6 +88,7 @@ def write_report(
     candidates, notes = _open(reported, dataset)
     show: Progress = progress or (lambda items, total, what: items)
     sections = []
+    measured: dict[Path, Figures] = {}
     for group in _groups(reported, candidates):
         answers = [
             answer_run(
@@ -91,6 +97,7 @@ def write_report(
             for run in group.shown
             if run.label in candidates
         ]
+        measured |= {one.run.folder: one.figures for one in answers}
         figures = _figures(group, answers, bootstrap)
         sections.append(_section(group, answers, figures, command, has_data=dataset is not None))
     drawn = [figure for section in sections for figure in section.figures]
@@ -101,7 +108,7 @@ def write_report(
             save_figure(figure, growing / FIGURES)
         page = report_page(TITLE, sections, command=command, notes=notes)
         replace_file(growing / PAGE, page.encode())
-    return Report(out, out / PAGE, tuple(figure.name for figure in drawn), tuple(notes))
+    return Report(out, out / PAGE, tuple(figure.name for figure in drawn), tuple(notes), measured)
 
 
 def _check_out(out: Path) -> None:

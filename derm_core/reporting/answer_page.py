@@ -8,6 +8,7 @@ from derm_core.reporting.marks import brand, kind_mark
 from derm_core.reporting.pictures import Print
 from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, TOP, Sheet, leading
 from derm_core.reporting.words import basis_text, diagnosis_name
+from derm_core.serving.wording import plausible_words
 
 _GAP = 16.0
 _COLUMN = (INNER - _GAP) / 2
@@ -42,10 +43,7 @@ def body(sheet: Sheet, y: float, answer: ReportedAnswer, photograph: Print, heat
     if answer.prediction.advice == "unsure":
         return _refusal(sheet, y, answer, photograph)
     y = _pictures(sheet, y, answer, photograph, heatmap) + 16
-    left = probability_bars(
-        sheet, LEFT, sheet.heading(LEFT, y, "Probabilities"), _COLUMN - 8, answer.prediction
-    )
-    return max(left, _second_column(sheet, y, answer)) + 10
+    return max(_first_column(sheet, y, answer), _second_column(sheet, y, answer)) + 10
 
 
 def note(sheet: Sheet, y: float, text: str, *, goes_on: bool = True) -> list[str]:
@@ -92,6 +90,16 @@ def _pictures(
         below = y + height + 16
         end = max(end, heatmap_legend(sheet, x, below + 2, width) if picture is heatmap else below)
     return end
+
+
+def _first_column(sheet: Sheet, y: float, answer: ReportedAnswer) -> float:
+    width = _COLUMN - 8
+    y = probability_bars(sheet, LEFT, sheet.heading(LEFT, y, "Probabilities"), width, answer.prediction)
+    plausible, often = plausible_words(answer.prediction.plausible, answer.plausible_level)
+    if plausible:
+        y = sheet.paragraph(LEFT, y + 6, plausible, width=width, size=9, bold=True)
+        y = sheet.paragraph(LEFT, y, often, width=width, size=8, colour="muted")
+    return y
 
 
 def _second_column(sheet: Sheet, y: float, answer: ReportedAnswer) -> float:

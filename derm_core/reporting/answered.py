@@ -27,6 +27,7 @@ class ReportedAnswer:
         patient: what is known of the patient.
         note: what was written about it.
         measured: how the operating point did when it was measured, in a sentence.
+        plausible_level: the share of lesions whose list of plausible diagnoses holds the truth; None where not known.
         review: what was confirmed afterwards, and how: "Melanoma, by histopathology".
         is_sample: whether the photograph is a drawn example.
         record: what finds the answer again: a key, or a file's name.
@@ -44,6 +45,7 @@ class ReportedAnswer:
     is_sample: bool = False
     record: str = ""
     taken_on: date | None = None
+    plausible_level: float | None = None
 
     @property
     def seen_at(self) -> datetime:

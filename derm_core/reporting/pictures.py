@@ -42,7 +42,8 @@ def open_photograph(source: ImageSource, side: int = PRINTED_SIDE) -> Image.Imag
 def print_of(image: Image.Image) -> Print:
     """Returns the picture as it is laid on a page."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY, subsampling=0, optimize=True)
+    # Not optimized: Pillow would write the file through one buffer, which a photograph full of detail overflows.
+    image.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
     return Print(buffer.getvalue(), image.width, image.height)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from derm_core.errors import BundleError
 from derm_core.serving.bundle_files import read_weights
@@ -31,6 +35,13 @@ MAX_BYTES = 4 << 30
 """Larger files are not unpacked."""
 _CHECKSUMS = "checksums.json"
 _FILES = (DESCRIPTION_FILE, WEIGHTS_FILE, MODEL_CARD_FILE)
+_UNREADABLE = (
+    # RuntimeError: an entry is encrypted; NotImplementedError, which is one: packed in a way that is not known.
+    *(OSError, ValueError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
+_INCOMING = ".incoming-"
+_ABANDONED_SECONDS = 86_400
 _STAMP = (1980, 1, 1, 0, 0, 0)  # The same bundle makes the same file.
 
 
@@ -71,21 +82,26 @@ def pack_bundle(folder: Path, out: Path) -> str:
     return sha256
 
 
-def unpack_bundle(file: Path, name: str, registry: Registry | None = None) -> RegisteredBundle:
+def unpack_bundle(
+    file: Path | BinaryIO, name: str | None = None, registry: Registry | None = None
+) -> RegisteredBundle:
     """Registers the bundle of a file that `pack_bundle` wrote, as the next version of a name.
 
     Args:
-        file: the file.
-        name: as `Registry.register` takes it.
-        registry: where; None for the one under DERM_HOME.
+        file: the file, or an open one that can be sought in.
+        name: as `Registry.register` takes it; None for what the bundle calls itself.
+        registry: where; None for the one under DERM_HOME. It is unpacked beside, so the room is needed twice.
 
     Raises:
         BundleError: the file is none of a bundle, was altered or cut short; the name cannot be used.
     """
-    with tempfile.TemporaryDirectory() as temporary:
+    registry = registry or default_registry()
+    registry.folder.mkdir(parents=True, exist_ok=True)
+    _sweep(registry.folder)
+    with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=registry.folder) as temporary:
         folder = Path(temporary)
         _unpack(file, folder)
-        return (registry or default_registry()).register(name, folder)
+        return registry.register(name or read_description(folder).name, folder)
 
 
 def read_archive(file: Path) -> BundleDescription:
@@ -99,7 +115,16 @@ def read_archive(file: Path) -> BundleDescription:
         return read_description(Path(temporary))
 
 
-def _unpack(file: Path, folder: Path) -> None:
+def _sweep(folder: Path) -> None:
+    """Removes what a process that was killed while it unpacked has left."""
+    for left in folder.glob(f"{_INCOMING}*"):
+        with suppress(OSError):  # Another process may be quicker.
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _unpack(file: Path | BinaryIO, folder: Path) -> None:
+    told = file.name if isinstance(file, Path) else "The file"
     try:
         with zipfile.ZipFile(file) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
@@ -107,24 +132,24 @@ def _unpack(file: Path, folder: Path) -> None:
             wanted = [name for name in _FILES if name in sizes]
             if _CHECKSUMS not in sizes or not {DESCRIPTION_FILE, WEIGHTS_FILE} <= set(wanted):
                 raise BundleError(
-                    f"{file.name} holds no model. Choose a file that was exported here ({ARCHIVE_SUFFIX})."
+                    f"{told} holds no model. Choose a file that was exported here ({ARCHIVE_SUFFIX})."
                 )
             if sum(sizes.values()) > MAX_BYTES or sizes[_CHECKSUMS] > 1 << 16:
-                raise BundleError(f"{file.name} is too large: a model takes {MAX_BYTES >> 30} GB at most.")
+                raise BundleError(f"{told} is too large: a model takes {MAX_BYTES >> 30} GB at most.")
             sums = json.loads(archive.read(_CHECKSUMS))
             for name in wanted:
                 with archive.open(name) as source, (folder / name).open("wb") as target:
                     shutil.copyfileobj(source, target)
                 if not isinstance(sums, dict) or sums.get(name) != _sha256(folder / name):
-                    raise _altered(file, f"{name} is not the file that was packed")
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as err:
-        raise _altered(file, str(err)) from err
+                    raise _altered(told, f"{name} is not the file that was packed")
+    except _UNREADABLE as err:
+        raise _altered(told, str(err)) from err
     read_weights(folder, read_description(folder))
 
 
-def _altered(file: Path, reason: str) -> BundleError:
+def _altered(told: str, reason: str) -> BundleError:
     return BundleError(
-        f"{file.name} was altered or cut short ({reason}). Copy it again from where it was exported."
+        f"{told} was altered or cut short ({reason}). Copy it again from where it was exported."
     )
 
 

@@ -73,9 +73,7 @@ class CompiledStore:
         self._kind = f"{asked}-{fingerprint()}-{threads}x{passes}-"
         told = json.dumps([_FORMAT_VERSION, weights_sha256, dict(versions)], sort_keys=True)
         self._name = self._kind + hashlib.sha256(told.encode()).hexdigest()[:16]
-        self._places = [home_folder() / "cache" / "compiled" / weights_sha256[:16]]
-        if bundle_folder.resolve() != BUNDLED_FOLDER:
-            self._places.insert(0, bundle_folder / "compiled")
+        self._places = places_of(bundle_folder, weights_sha256, "compiled")
 
     def read(self) -> StoredChoice | None:
         """Returns what was written; None where nothing was, or it was damaged since."""
@@ -111,6 +109,12 @@ class CompiledStore:
         for name in os.listdir(place):
             if name.startswith(self._kind) and name != self._name:
                 shutil.rmtree(place / name, ignore_errors=True)
+
+
+def places_of(bundle_folder: Path, weights_sha256: str, kind: str) -> list[Path]:
+    """Returns the folders in which what was made of a bundle's weights may lie, the preferred one first."""
+    at_home = home_folder() / "cache" / kind / weights_sha256[:16]
+    return [at_home] if bundle_folder.resolve() == BUNDLED_FOLDER else [bundle_folder / kind, at_home]
 
 
 def _read(folder: Path) -> StoredChoice:

@@ -15,10 +15,17 @@ import torch
 
 from derm_core.errors import ConfigError
 from derm_core.serving.bundle import Bundle
-from derm_core.serving.compiled import ONNXRUNTIME, Form, openvino_core, openvino_settings
+from derm_core.serving.compiled import (
+    ONNXRUNTIME,
+    OPENVINO_INT8,
+    Form,
+    openvino_core,
+    openvino_package,
+    openvino_settings,
+)
 from derm_core.serving.graph import INPUT, OUTPUTS, answer_graph
 
-_SUMMING = ("Convolution", "GroupConvolution", "MatMul")
+SUMMING = ("Convolution", "GroupConvolution", "MatMul")
 """OpenVINO's layers that multiply and sum: by these a share of the layers is counted."""
 _IDLE = ("Const", "Parameter", "Result")
 
@@ -30,10 +37,14 @@ class FormCompiler:
         bundle: whose network it is.
         threads: cores for one pass.
         passes: how many run side by side.
+        quantised: OpenVINO's IR of the same network in int8, for the form OPENVINO_INT8.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int, passes: int) -> None:
+    def __init__(
+        self, bundle: Bundle, *, threads: int, passes: int, quantised: tuple[bytes, bytes] | None = None
+    ) -> None:
         self._bundle, self._threads, self._passes = bundle, threads, passes
+        self._quantised = quantised
 
     def compile(self, form: Form) -> bytes:
         """Returns the content of a form.
@@ -58,7 +69,7 @@ class FormCompiler:
                 ) from err
         program = torch.onnx.export(
             answer_graph(self._bundle),
-            (self._example,),
+            (_example(self._bundle),),
             dynamo=True,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
@@ -70,7 +81,8 @@ class FormCompiler:
         return content
 
     def _openvino(self, form: Form) -> bytes:
-        layers, weights = self._openvino_files
+        quantised = self._quantised if form == OPENVINO_INT8 else None
+        layers, weights = quantised or self._openvino_files
         core = openvino_core()
         model = core.read_model(_with_exact_layers(layers, form.exact), weights)
         stream = io.BytesIO()
@@ -80,20 +92,28 @@ class FormCompiler:
 
     @cached_property
     def _openvino_files(self) -> tuple[bytes, bytes]:
-        """OpenVINO's IR: the XML of the layers, and their weights."""
-        openvino: Any = import_module("openvino")
-        model = openvino.convert_model(
-            answer_graph(self._bundle), example_input=self._example, input=list(self._example.shape)
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "network.xml"
-            openvino.save_model(model, path, compress_to_fp16=False)
-            return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+        return openvino_files(openvino_model(self._bundle))
 
-    @property
-    def _example(self) -> torch.Tensor:
-        side = self._bundle.description.preprocessing.image_size
-        return torch.zeros(1, 3, side, side)
+
+def openvino_model(bundle: Bundle) -> Any:
+    """Returns a bundle's graph, for one picture, as an `openvino.Model`."""
+    example = _example(bundle)
+    return openvino_package().convert_model(
+        answer_graph(bundle), example_input=example, input=list(example.shape)
+    )
+
+
+def openvino_files(model: Any) -> tuple[bytes, bytes]:
+    """Returns OpenVINO's IR of an `openvino.Model`: the XML of the layers, and their weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.xml"
+        openvino_package().save_model(model, path, compress_to_fp16=False)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+
+
+def _example(bundle: Bundle) -> torch.Tensor:
+    side = bundle.description.preprocessing.image_size
+    return torch.zeros(1, 3, side, side)
 
 
 def _with_exact_layers(layers: bytes, share: float) -> bytes:
@@ -106,10 +126,10 @@ def _with_exact_layers(layers: bytes, share: float) -> bytes:
         return layers
     root = ElementTree.fromstring(layers)
     stack = root.findall("layers/layer")
-    last = round(share * sum(layer.get("type") in _SUMMING for layer in stack))
+    last = round(share * sum(layer.get("type") in SUMMING for layer in stack))
     seen = 0
     for layer in stack:
-        seen += layer.get("type") in _SUMMING
+        seen += layer.get("type") in SUMMING
         if seen > last:
             break
         if layer.get("type") in _IDLE:

@@ -8,14 +8,13 @@ image that is already decoded is used as it is.
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from PIL import ExifTags, Image
 
-from derm_core.images import FORMATS, load_image
+from derm_core.images import load_image, open_header
 
 Picture = Image.Image | str | os.PathLike[str] | bytes | BinaryIO
 """What a predictor answers: a decoded image, or a file."""
@@ -52,7 +51,7 @@ def decode(picture: Picture, *, min_side: int) -> DecodedPicture:
 
 def _full_size(source: str | os.PathLike[str] | bytes, image: Image.Image) -> tuple[int, int]:
     """(width, height), upright, of a file whose pixels are `image`, perhaps reduced; from the file's header alone."""
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
+    with open_header(source) as opened:
         width, height = opened.size
         if image.size in ((width, height), (height, width)):
             return image.size

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from derm_core.serving import export_onnx
-from derm_core.serving.compiled import openvino_core
+from derm_core.serving.compiled import openvino_core, openvino_package
 from derm_core.serving.export_check import Outputs, Run
 from derm_core.serving.export_graph import OUTPUTS, ExportGraph
 from derm_core.serving.runtimes import Pixels
@@ -22,8 +22,7 @@ def write(graph: ExportGraph, metadata: Mapping[str, str], path: Path) -> None:
 
     The way is through ONNX, whose names of input and outputs are kept.
     """
-    import openvino
-
+    openvino = openvino_package()
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder) / "model.onnx"
         export_onnx.write(graph, metadata, onnx_file)

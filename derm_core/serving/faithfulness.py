@@ -22,6 +22,7 @@ from derm_core.explanation.curves import curve_areas
 from derm_core.explanation.localisation import centre_map, energy_inside, peak_inside, uniform_map
 from derm_core.explanation.masks import LesionMasks
 from derm_core.serving.attribution import Attributor
+from derm_core.serving.map_stability import measure_map_stability
 from derm_core.serving.preparation import PreparedPicture, place, prepare
 from derm_core.serving.sanity_checks import Progress, check_sanity
 
@@ -93,7 +94,7 @@ def measure_methods(
         `ci95` of these by bootstrap over lesions, `energy_beyond_centre` [low, high] (the interval of the difference to
         the map "centre" on the same photographs), `undefined` (how many maps were all zeros), `seconds` (median) and
         `predictions` (that in plain passes of the same photographs). With the sanity checks also what `check_sanity`
-        returns.
+        returns, and on the same photographs `map_stability`, as measure_map_stability returns it.
     """
     pictures = [_prepared(attributor, dataset, index) for index in range(len(dataset))]
     rows = {name: _Rows() for name in (*methods, *BASELINES)}
@@ -121,9 +122,13 @@ def measure_methods(
         },
     }
     if sanity_photographs:
+        pixels = np.stack([picture.pixels for picture in pictures])
+        figures["map_stability"] = measure_map_stability(
+            attributor, pixels, photographs=sanity_photographs, methods=methods, progress=progress
+        )
         figures |= check_sanity(
             attributor,
-            np.stack([picture.pixels for picture in pictures]),
+            pixels,
             [classes.index(task.labels[code]) for code in dataset.table["diagnosis"]],
             photographs=sanity_photographs,
             methods=methods,

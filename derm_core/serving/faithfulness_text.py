@@ -50,6 +50,17 @@ def sanity_rows(figures: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     return ["method", *(step if step == SHUFFLED_LABELS else f"{step} shuffled" for step in steps)], rows
 
 
+def map_stability_rows(figures: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Returns header and cells: a row a method, a column a change of the photograph; no rows where not measured."""
+    stability = figures.get("map_stability", {})
+    changes = list(next(iter(stability.values()), {}))
+    rows = [
+        [METHODS[name].title, *(number(entry[change]) for change in changes)]
+        for name, entry in stability.items()
+    ]
+    return ["heatmap kept when", *changes], rows
+
+
 def stability_rows(stability: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Returns header and cells: a row for each change of the photograph, as measure_stability returns them."""
     rows = [
@@ -82,6 +93,9 @@ def explanations_markdown(figures: Mapping[str, Any]) -> str:
             f"the first, and after its last layer learnt shuffled labels ({number(figures['shuffled_labels_learnt'])} "
             "of them). An honest map changes: low is good.",
             table(*sanity_rows(figures)),
+            "How far heatmaps stay where they are as the same photographs are changed, in rank correlation (high is "
+            "good):",
+            table(*map_stability_rows(figures)),
         ]
     if figures.get("stability"):
         parts += [

@@ -7,14 +7,18 @@ from typing import Any
 from derm_core.errors import BundleError
 from derm_core.serving.parsing import wrong
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 ADDED: dict[int, dict[str, Any]] = {
     2: {"head_units": 0, "views": 1, "context": None, "context_operating_points": []},
     3: {"calibration": None, "prevalence": None, "conformal": None},
+    4: {},
 }
 """Format version -> the keys that it added, with what they were before."""
-_LIMITS_OF_3 = {"least_detail": 0.0, "most_burnt_out": 1.0, "most_black": 1.0, "most_ink": 1.0}
-"""Limits of quality that format 3 added, as they refuse and note nothing."""
+_LIMITS_OF_3 = {"least_detail": 0.0, "most_burnt_out": 1.0, "most_black": 1.0}
+_LIMITS_OF_4 = {"most_white": 1.0, "most_pen": 1.0, "most_ruler": 1.0}
+"""Limits of quality that the formats added, as they refuse and note nothing."""
+_LIMIT_OF_3_ALONE = "most_ink"
+"""What format 4 measures in another way, under another name."""
 
 
 def check_format(values: Any) -> None:
@@ -45,4 +49,7 @@ def upgraded(values: Any) -> Any:
         values = values | {"preprocessing": {"samplewise": False} | values["preprocessing"]}
     if version < 3 and isinstance(values.get("quality"), dict):
         values = values | {"quality": _LIMITS_OF_3 | values["quality"]}
+    if version < 4 and isinstance(values.get("quality"), dict):
+        known = {name: limit for name, limit in values["quality"].items() if name != _LIMIT_OF_3_ALONE}
+        values = values | {"quality": _LIMITS_OF_4 | known}
     return values

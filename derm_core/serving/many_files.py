@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from derm_core.serving.prediction import Prediction
     from derm_core.serving.predictor import Predictor
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp"})
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif"})
 """What counts as a picture in a folder; a file that is named itself is tried whatever it is called."""
 
 

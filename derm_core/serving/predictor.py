@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
-from itertools import chain, islice, repeat
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal, overload
@@ -17,113 +13,20 @@ from numpy.typing import NDArray
 
 from derm_core.errors import ConfigError, InvalidImageError, unknown_name
 from derm_core.serving.answer import logit_bias, make_prediction
-from derm_core.serving.bundle_files import BundleFiles, find_bundle, read_weights
+from derm_core.serving.answering_ahead import answered_ahead
+from derm_core.serving.bundle_files import BundleFiles
 from derm_core.serving.context import PatientContext
 from derm_core.serving.decoding import Picture
-from derm_core.serving.description import BundleDescription, read_description
-from derm_core.serving.devices import (
-    choose_device,
-    compiled_threads,
-    named_device,
-    named_runtime,
-    passes_at_once,
-    set_threads,
-)
-from derm_core.serving.machine import may_have_gpu
+from derm_core.serving.description import BundleDescription
+from derm_core.serving.devices import passes_at_once
 from derm_core.serving.prediction import Explanation, Explanations, Prediction
-from derm_core.serving.preparation import DECODERS, PreparedPicture, place, prepare, prepare_ahead
-from derm_core.serving.prevalence import at_prevalence, stated_prevalence
-from derm_core.serving.registry import BUNDLED
-from derm_core.serving.runtime_choice import choose_compiled
-from derm_core.serving.runtimes import AUTO, COMPILE, EAGER, Pixels, Runtime, RuntimeChoice
+from derm_core.serving.preparation import PreparedPicture, place, prepare
+from derm_core.serving.runtimes import REFERENCE, Pixels, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
     import torch
 
     from derm_core.serving.bundle import Bundle
-
-MODEL_VARIABLE = "DERM_MODEL"
-_REFERENCE = RuntimeChoice(EAGER, "the reference; no other was asked for")
-
-
-def load_predictor(
-    model: str | Path | None = None,
-    *,
-    device: str | None = None,
-    threads: int | None = None,
-    prevalence: float | None = None,
-    runtime: str | None = None,
-) -> Predictor:
-    """Loads a model to answer with.
-
-    Args:
-        model: "bundled", a registered `name` or `name@version`, or a bundle's folder; None means what DERM_MODEL
-            names, or "bundled".
-        device: "cpu", "cuda" or "cuda:1"; None means what DERM_DEVICE names, or a GPU where there is one that works.
-        threads: how many cores one pass may use, for the whole process; None means what DERM_THREADS says, or
-            PyTorch's own choice.
-        prevalence: the share of the photographs given that show a malignant lesion, above 0 and below 1: risks,
-            probabilities and the thresholds on them are moved to it, and the same photographs are referred. None means
-            what DERM_PREVALENCE says, or the share in the data that the model was calibrated on.
-        runtime: "eager", the reference; "onnxruntime" or "openvino", compiled for this CPU; "auto", the fastest of
-            these that agrees with the reference, found out once for a model and a machine; "compile", PyTorch's
-            compiler. None means what DERM_RUNTIME says, or "eager".
-
-    Raises:
-        BundleError: there is no such model, or its files are incomplete or altered.
-        ConfigError: the device, the number of threads, the prevalence or the runtime makes no sense, or what the
-            runtime needs is not installed.
-    """
-    asked = named_runtime(runtime)
-    folder = find_bundle(model or os.environ.get(MODEL_VARIABLE) or BUNDLED)
-    stated = stated_prevalence(prevalence)
-    if asked in (EAGER, COMPILE) or (asked == AUTO and _answers_on_gpu(device)):
-        return _load_with_torch(asked, folder, device, threads, stated)
-    if (named_device(device) or "cpu") != "cpu":
-        raise ConfigError(
-            f"The runtime {asked} answers on the CPU. Leave out the device, or name another runtime."
-        )
-    cores = compiled_threads(threads)
-    passes = passes_at_once(cores)
-    description = read_description(folder)
-    read_weights(folder, description)
-
-    def load() -> Bundle:
-        from derm_core.serving.bundle import load_bundle
-
-        set_threads(cores)
-        return load_bundle(folder)
-
-    chosen, choice = choose_compiled(asked, folder, description, load, threads=cores, passes=passes)
-    files = BundleFiles(folder, at_prevalence(description, stated))
-    return Predictor(files, runtime=chosen, choice=choice, passes=passes)
-
-
-def _load_with_torch(
-    asked: str, folder: Path, device: str | None, threads: int | None, prevalence: float | None
-) -> Predictor:
-    # Here, because it brings PyTorch, which the other runtimes do without.
-    from derm_core.serving.bundle import load_bundle
-
-    set_threads(threads)
-    bundle, where = load_bundle(folder), choose_device(device)
-    described = replace(bundle, description=at_prevalence(bundle.description, prevalence))
-    if asked != COMPILE:
-        reason = "compiled forms are for the CPU" if asked == AUTO else _REFERENCE.reason
-        return Predictor(described, device=where, choice=RuntimeChoice(EAGER, reason))
-    from derm_core.serving.torch_compiled import TorchCompiledRuntime
-
-    runtime = TorchCompiledRuntime(bundle, device=where)
-    return Predictor(
-        described, device=where, runtime=runtime, choice=RuntimeChoice(COMPILE, "it was asked for")
-    )
-
-
-def _answers_on_gpu(device: str | None) -> bool:
-    named = named_device(device)
-    if named is None and not may_have_gpu():
-        return False
-    return named != "cpu" and choose_device(named).type == "cuda"
 
 
 class Predictor:
@@ -146,7 +49,7 @@ class Predictor:
         *,
         device: torch.device | None = None,
         runtime: Runtime | None = None,
-        choice: RuntimeChoice = _REFERENCE,
+        choice: RuntimeChoice = REFERENCE,
         passes: int | None = None,
     ) -> None:
         self._description, self._folder = bundle.description, bundle.folder
@@ -197,7 +100,7 @@ class Predictor:
         Raises:
             InvalidImageError: the file cannot be read.
         """
-        prepared = prepare(image, self._preprocessing, self.description.quality)
+        prepared = self._prepared(image)
         (prediction,) = self._answer([prepared], [context])
         return prediction
 
@@ -224,7 +127,7 @@ class Predictor:
         """
         index = None if code is None else self._index_of(code)
         bias = logit_bias(self.description, context)
-        prepared = prepare(image, self._preprocessing, self.description.quality)
+        prepared = self._prepared(image)
         started = time.perf_counter()
         with self._passes:
             result = self._runtime.explain(_together([prepared]), index, bias)
@@ -245,7 +148,7 @@ class Predictor:
         Raises:
             InvalidImageError: the file cannot be read.
         """
-        prepared = prepare(image, self._preprocessing, self.description.quality)
+        prepared = self._prepared(image)
         with self._passes:
             return self._runtime.answer(_together([prepared])).features[0]
 
@@ -257,7 +160,7 @@ class Predictor:
         The arguments and errors are those of `explain`. Each heatmap is divided by its own peak, so two of them show
         where, not how much.
         """
-        prepared = prepare(image, self._preprocessing, self.description.quality)
+        prepared = self._prepared(image)
         started = time.perf_counter()
         with self._passes:
             result = self._runtime.explain_all(_together([prepared]))
@@ -320,40 +223,22 @@ class Predictor:
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error is {on_error!r}; it must be 'raise' or 'return'.")
         together = batch_size if self._runtime.batches else 1
-        return self._answers(images, chain(contexts, repeat(None)), together, on_error == "raise")
-
-    def _answers(
-        self,
-        images: Iterable[Picture],
-        contexts: Iterator[PatientContext | None],
-        together: int,
-        raise_errors: bool,
-    ) -> Iterator[Prediction | InvalidImageError]:
-        ready = prepare_ahead(
-            images, self._preprocessing, self.description.quality, ahead=together + DECODERS
+        return answered_ahead(
+            images,
+            contexts,
+            self._answer,
+            self._preprocessing,
+            self.description.quality,
+            together=together,
+            raise_errors=on_error == "raise",
         )
-        with closing(ready):
-            while batch := list(islice(ready, together)):
-                known = list(islice(contexts, len(batch)))
-                whole = [
-                    (item, context)
-                    for item, context in zip(batch, known, strict=True)
-                    if isinstance(item, PreparedPicture)
-                ]
-                answers = iter(self._answer([item for item, _ in whole], [context for _, context in whole]))
-                for item in batch:
-                    if isinstance(item, PreparedPicture):
-                        yield next(answers)
-                    elif raise_errors:
-                        raise item
-                    else:
-                        yield item
+
+    def _prepared(self, image: Picture) -> PreparedPicture:
+        return prepare(image, self._preprocessing, self.description.quality)
 
     def _answer(
         self, batch: Sequence[PreparedPicture], contexts: Sequence[PatientContext | None]
     ) -> list[Prediction]:
-        if not batch:
-            return []
         started = time.perf_counter()
         with self._passes:
             result = self._runtime.answer(_together(batch))

@@ -1,23 +1,25 @@
-"""Cheap and certain reasons not to answer a picture: small, dark, bright, burnt out, blurred, empty. Runs no network.
+"""Cheap and certain reasons not to answer a picture: small, dark, burnt out, blurred, empty, cut out. Runs no network.
 
 Only what no reader could use is refused here; whether a picture is like those that the network was trained on is asked
-of its features (see outliers). What is worth a look but spoils no answer, such as ink, is noted. Of HAM10000's
+of its features (see outliers). What is worth a look but spoils no answer, ink or a ruler, is noted. Of HAM10000's
 photographs and those of the ISIC benign/malignant set, next to none is refused; tests/derm_core/serving/test_quality.py
-counts them.
+counts them, and test_quality_marks.py the marks that are found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from derm_core.errors import ConfigError
+from derm_core.serving.blurring import blurred
 from derm_core.serving.prediction import QualityFlag
+from derm_core.serving.ruler_marks import ruler_evidence
 
 _SIDE = 32
 """Pictures are averaged down to this many pixels a side to see light and content; noise and hairs do not count then."""
@@ -26,6 +28,10 @@ _DETAIL_SIDE = 200
 _EDGE, _CORNERS = 0.1, 0.25
 """Shares of each side that are left out: where dermatoscopes reflect, and where their round view leaves all black."""
 _BURNT_OUT, _BLACK = 250, 8
+_WHITE, _GREY = 225, 8
+"""A ground is white where no channel is below the first level, and none further than the second from another."""
+_SKIN, _INK = 80, 70
+"""Levels that the brightest channel of skin and of ink has at least; black corners have less."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -41,7 +47,10 @@ class QualityLimits:
         least_detail: blurred where details of 1 to 2 pixels, of a picture 200 pixels long, have less than this share of
             the contrast of those of 2 to 4 pixels. A ratio does not depend on how rich in contrast a lesion is.
         most_burnt_out, most_black: over- or underexposed where a larger share of the inner pixels has lost all colour.
-        most_ink: the share of the pixels near the edges from which strong blue or violet is noted as ink.
+        most_white: cut out where a larger share of the pixels near the edges is white, as no skin is.
+        most_pen: the share of the pixels beside the middle from which a violet or blue far from the skin's colour is
+            noted as ink.
+        most_ruler: the evidence of a scale, in [0, 1], from which a ruler is noted (see ruler_marks).
     """
 
     min_side: int = 100
@@ -51,7 +60,9 @@ class QualityLimits:
     least_detail: float = 0.44
     most_burnt_out: float = 0.05
     most_black: float = 0.2
-    most_ink: float = 0.01
+    most_white: float = 0.15
+    most_pen: float = 0.0004
+    most_ruler: float = 0.2
 
     def to_dict(self) -> dict[str, float]:
         """Returns plain values for a model.json."""
@@ -96,24 +107,17 @@ def check_quality(
     reduced = image.resize(seen, Image.Resampling.BOX, reducing_gap=2.0)
     channels = [np.asarray(channel) for channel in reduced.split()]
     small = np.asarray(reduced.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)
-    light = _light(small, limits) or _exposure(channels, limits)
+    light = _light(small, limits) or _ground(channels, limits) or _exposure(channels, limits)
     if light is not None:
-        flags.append(light)
-    elif _detail(_inner(np.asarray(reduced.convert("L"), dtype=np.float32))) < limits.least_detail:
+        return (*flags, light)
+    luma = np.asarray(reduced.convert("L"), dtype=np.float32)
+    if _detail(_inner(luma)) < limits.least_detail:
         flags.append(
             QualityFlag(
                 "blurred", "The picture is not sharp: hold the camera still, focus, and take it again."
             )
         )
-    if light is None and _ink_share(channels) > limits.most_ink:
-        flags.append(
-            QualityFlag(
-                "ink",
-                "There are blue marks near the edge, perhaps ink: the answer is better where skin is unmarked.",
-                severity="note",
-            )
-        )
-    return tuple(flags)
+    return (*flags, *_marks(channels, luma, limits))
 
 
 def _light(small: np.ndarray, limits: QualityLimits) -> QualityFlag | None:
@@ -133,6 +137,35 @@ def _light(small: np.ndarray, limits: QualityLimits) -> QualityFlag | None:
     return None
 
 
+def _ground(channels: Sequence[np.ndarray], limits: QualityLimits) -> QualityFlag | None:
+    darkest, lightest = reduce(np.minimum, channels), reduce(np.maximum, channels)
+    white = (darkest >= _WHITE) & (lightest - darkest <= _GREY)
+    rim = white.size - _inner(white).size
+    _inner(white)[:] = False
+    if white.sum() > limits.most_white * rim:
+        return QualityFlag(
+            "white-ground",
+            "The edges of the picture are plain white, which skin is not: take it through a dermatoscope, without "
+            "reflections, and send it whole.",
+        )
+    return None
+
+
+def _marks(channels: Sequence[np.ndarray], luma: np.ndarray, limits: QualityLimits) -> Iterator[QualityFlag]:
+    if _pen_share(channels) > limits.most_pen:
+        yield QualityFlag(
+            "ink",
+            "There are blue or violet marks, perhaps ink: the answer is better where skin is unmarked.",
+            severity="note",
+        )
+    if ruler_evidence(luma) > limits.most_ruler:
+        yield QualityFlag(
+            "ruler",
+            "A ruler or scale seems to be in view: the answer is better where only skin is.",
+            severity="note",
+        )
+
+
 def _exposure(channels: Sequence[np.ndarray], limits: QualityLimits) -> QualityFlag | None:
     darkest, lightest = reduce(np.minimum, channels), reduce(np.maximum, channels)
     if (_inner(darkest) >= _BURNT_OUT).mean() > limits.most_burnt_out:
@@ -147,32 +180,28 @@ def _exposure(channels: Sequence[np.ndarray], limits: QualityLimits) -> QualityF
 
 def _detail(luma: np.ndarray) -> float:
     """The contrast of details of 1 to 2 pixels by that of 2 to 4; infinite where there is none of the latter."""
-    once, twice, four_times = (_blurred(luma, sigma) for sigma in (1.0, 2.0, 4.0))
+    once, twice, four_times = (blurred(luma, sigma) for sigma in (1.0, 2.0, 4.0))
     coarse = float((twice - four_times).std())
     return float((once - twice).std()) / coarse if coarse > 0 else float("inf")
 
 
-def _blurred(luma: np.ndarray, sigma: float) -> np.ndarray:
-    rows, columns = (_gaussian(length, sigma) for length in luma.shape)
-    return np.asarray(rows @ luma @ columns.T)
+def _pen_share(channels: Sequence[np.ndarray]) -> float:
+    """The share of pixels beside the middle that are violet or blue as no skin is; blue lesions lie in the middle.
 
-
-@lru_cache(maxsize=64)
-def _gaussian(length: int, sigma: float) -> np.ndarray:
-    """Returns float32 (length, length): each row the weights that make one blurred value, summing to 1."""
-    place = np.arange(length, dtype=np.float32)
-    weights = np.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
-def _ink_share(channels: Sequence[np.ndarray]) -> float:
-    """The share of pixels near the edges that are of a strong blue or violet; blue lesions lie in the middle."""
-    red, _, blue = channels
+    Pens are told by how much bluer they are than the skin near the edges, whatever the colour of the light.
+    """
+    red, green, blue = (channel.astype(np.int16) for channel in channels)
     darkest, lightest = reduce(np.minimum, channels), reduce(np.maximum, channels)
-    strong = (lightest - darkest) > np.float32(0.35) * lightest
-    ink = strong & (blue > red) & (blue - red > 25) & (lightest > 60)
-    _inner(ink)[:] = False
-    return float(ink.mean())
+    blueness = blue - red
+    skin = lightest > _SKIN
+    _inner(skin, 0.2)[:] = False
+    if not skin.any():
+        return 0.0
+    bluer = (blueness - np.median(blueness[skin]) > 35) & (blueness > -8)
+    saturation = (lightest - darkest) / np.maximum(lightest, 1)
+    pen = bluer & (lightest > _INK) & ((saturation > 0.5) | ((saturation > 0.28) & (red - green > 12)))
+    _inner(pen, 0.3)[:] = False
+    return float(pen.mean())
 
 
 def _inner(pixels: np.ndarray, edge: float = _EDGE) -> np.ndarray:

@@ -33,6 +33,7 @@ HOME_VARIABLE = "DERM_HOME"
 _REGISTRY_FILE = "registry.json"
 _LOCK_FILE = "registry.lock"
 _CHOSEN = "chosen"
+_REMOVED = "removed"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATIENCE_SECONDS = 60.0
 
@@ -84,15 +85,14 @@ class Registry:
         description = read_description(bundle_folder)
         with self._locked():
             entries = self.entries()
-            versions = [entry.version for entry in entries if entry.name == name]
-            version = max(versions, default=0) + 1
+            version = self.next_version(name)
             target = self.folder / name / str(version)
             with new_folder(target) as growing:
                 _copy(bundle_folder, growing)
                 entry = RegisteredBundle(
                     name=name,
                     version=version,
-                    serves=activate or not versions,
+                    serves=activate or all(other.name != name for other in entries),
                     folder=f"{name}/{version}",
                     description_sha256=_sha256(growing / DESCRIPTION_FILE),
                     weights_sha256=_sha256(growing / WEIGHTS_FILE),
@@ -106,6 +106,13 @@ class Registry:
             self._write(_serving((*entries, entry), entry) if entry.serves else (*entries, entry))
         return entry
 
+    def next_version(self, name: str) -> int:
+        """Returns the version that a bundle registered under a name now would get; raises BundleError for a name that
+        cannot be used."""
+        _check_name(name)
+        known = [entry.version for entry in self.entries() if entry.name == name]
+        return max([*known, self._removed().get(name, 0)]) + 1
+
     def activate(self, reference: str) -> RegisteredBundle:
         """Lets a name mean the version of `name@version` from now on; raises BundleError for one that is unknown."""
         with self._locked():
@@ -113,6 +120,32 @@ class Registry:
             self._check_unaltered(entry)
             self._write(_serving(self.entries(), entry))
         return replace(entry, serves=True)
+
+    def remove(self, reference: str) -> RegisteredBundle:
+        """Deletes the version of `name@version` for good; its number is not given again.
+
+        Where the bare name meant it, the name means the newest of the other versions from now on.
+
+        Raises:
+            BundleError: no such version, or a server of this folder answers with it.
+        """
+        with self._locked():
+            doomed = self._find(reference)
+            if doomed.serves and doomed.name == self.chosen():
+                raise BundleError(
+                    f"The website answers with {doomed.name}@{doomed.version}. Choose another model first."
+                )
+            entries = tuple(entry for entry in self.entries() if entry != doomed)
+            others = [entry for entry in entries if entry.name == doomed.name]
+            if doomed.serves and others:
+                entries = _serving(entries, max(others, key=lambda entry: entry.version))
+            highest = max(doomed.version, self._removed().get(doomed.name, 0))
+            self._write(entries, removed=self._removed() | {doomed.name: highest})
+            # Only now: a line of the list never names files that are gone.
+            shutil.rmtree(self.folder / doomed.folder, ignore_errors=True)
+            with suppress(OSError):  # Other versions lie beside it.
+                (self.folder / doomed.name).rmdir()
+        return doomed
 
     def chosen(self) -> str:
         """Returns the name of the model that a server of this folder answers with: "bundled" until one is chosen."""
@@ -169,6 +202,11 @@ class Registry:
                 raise ValueError("it holds no object")
             return values
 
+    def _removed(self) -> dict[str, int]:
+        """Returns the highest version that was removed of each name."""
+        with self._told():
+            return {str(name): int(version) for name, version in self._read().get(_REMOVED, {}).items()}
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
@@ -179,11 +217,18 @@ class Registry:
             path = self.folder / _REGISTRY_FILE
             raise BundleError(f"{path} cannot be read ({err!r}). Restore it from a backup.") from err
 
-    def _write(self, entries: tuple[RegisteredBundle, ...], *, chosen: str | None = None) -> None:
+    def _write(
+        self,
+        entries: tuple[RegisteredBundle, ...],
+        *,
+        chosen: str | None = None,
+        removed: dict[str, int] | None = None,
+    ) -> None:
         values = {
             "format_version": 1,
             _CHOSEN: chosen or self.chosen(),
             "bundles": [asdict(entry) for entry in entries],
+            _REMOVED: self._removed() if removed is None else removed,
         }
         text = json.dumps(values, indent=2)
         replace_file(self.folder / _REGISTRY_FILE, f"{text}\n".encode())

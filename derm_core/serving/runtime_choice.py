@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derm_core.errors import ConfigError
-from derm_core.serving.agreement import Agreement, compare_runtimes
-from derm_core.serving.compiled import FORMS, ONNXRUNTIME, OPENVINO, OPENVINO_SHORT, CompiledRuntime, Form
+from derm_core.errors import BundleError, ConfigError
+from derm_core.serving.agreement import compare_runtimes
+from derm_core.serving.compiled import (
+    FORMS,
+    ONNXRUNTIME,
+    OPENVINO,
+    OPENVINO_INT8,
+    OPENVINO_SHORT,
+    CompiledRuntime,
+    Form,
+)
 from derm_core.serving.compiled_store import CompiledStore, StoredChoice
 from derm_core.serving.description import BundleDescription
 from derm_core.serving.machine import multiplies
+from derm_core.serving.quantised import Quantised, read_quantised
+from derm_core.serving.runtime_candidate import Candidate, figures_of, left_out, reason_for
 from derm_core.serving.runtimes import AUTO, EAGER, Pixels, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
@@ -27,25 +36,8 @@ log = logging.getLogger(__name__)
 
 PICTURES = 24
 """How many drawn pictures a compiled form is compared on."""
-_SHARE = 0.2
-"""How much of what a form may differ by it may differ on these few pictures: nobody compares it on those to come."""
 _ROUNDS, _MOST_SECONDS = 15, 3.0
 """How many times each candidate answers to be measured, or for how long all do."""
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A runtime that could answer: what it was made of, and how it did. `runtime` is None where it cannot."""
-
-    name: str
-    runtime: Runtime | None
-    content: bytes = b""
-    agreement: Agreement | None = None
-    failure: str = ""
-
-    @property
-    def fit(self) -> bool:
-        return self.runtime is not None and (self.agreement is None or self.agreement.within(_SHARE))
 
 
 def choose_compiled(
@@ -64,24 +56,21 @@ def choose_compiled(
 
     Args:
         asked: "auto" for the fastest of all that agree, the reference among them; "onnxruntime" or "openvino" for
-            that, in the fastest precision that agrees.
+            that, in the fastest precision that agrees; "openvino-int8" for the network that scripts/quantise.py made,
+            which need not agree, since its metrics were measured.
         folder, description: of the bundle.
         load: gives the bundle with its weights.
         threads: cores for one pass.
         passes: how many run side by side.
 
     Raises:
+        BundleError: the network in int8 was asked for by name, and is damaged.
         ConfigError: what was asked for is not installed, cannot run this network, or does not agree with the reference.
     """
-    forms = _forms(asked)
-    store = CompiledStore(
-        folder,
-        description.weights_sha256,
-        asked=asked,
-        threads=threads,
-        passes=passes,
-        versions={form.package: form.version for form in FORMS.values()} | {"torch": version("torch")},
-    )
+    forms, quantised = _forms(asked), _quantised(asked, folder, description)
+    if quantised is not None and asked == AUTO and OPENVINO.version is not None:
+        forms.append(OPENVINO_INT8)
+    store = _store(asked, folder, description, quantised, threads=threads, passes=passes)
 
     def opened(form: Form, content: bytes) -> Runtime:
         return CompiledRuntime(form, content, description.preprocessing, threads=threads, passes=passes)
@@ -99,9 +88,10 @@ def choose_compiled(
 
     bundle = load()
     reference, pictures = _eager(bundle), _pictures(description)
-    compiler = FormCompiler(bundle, threads=threads, passes=passes)
+    network = quantised.network if quantised else None
+    compiler = FormCompiler(bundle, threads=threads, passes=passes, quantised=network)
 
-    def made(form: Form) -> _Candidate:
+    def made(form: Form) -> Candidate:
         try:
             content = compiler.compile(form)
             runtime = opened(form, content)
@@ -109,26 +99,50 @@ def choose_compiled(
         except Exception as err:
             # Converters and runtimes raise what they like over a network they cannot take; the others may still do.
             log.info("%s cannot be compiled for %s", description.name, form.name, exc_info=True)
-            return _Candidate(form.name, None, failure=(str(err).strip() or repr(err)).splitlines()[-1])
-        return _Candidate(form.name, runtime, content, agreement)
+            return Candidate(form.name, None, failure=(str(err).strip() or repr(err)).splitlines()[-1])
+        return Candidate(form.name, runtime, content, agreement, measured=asked == OPENVINO_INT8.name)
 
     candidates = [made(form) for form in forms]
     if asked == AUTO:
-        candidates.append(_Candidate(EAGER, reference))
+        candidates.append(Candidate(EAGER, reference))
     fit = [candidate for candidate in candidates if candidate.fit]
     if not fit:
         raise ConfigError(
-            f"The runtime {asked} cannot answer for {description.name}: {_left_out(candidates)}. "
+            f"The runtime {asked} cannot answer for {description.name}: {left_out(candidates)}. "
             f"Answer with the eager runtime."
         )
     seconds = _measure([candidate.runtime for candidate in fit if candidate.runtime], pictures[0])
     place = int(np.argmin(seconds))
     chosen = fit[place]
-    reason = _reason(chosen, fit, seconds, candidates)
-    store.write(StoredChoice(chosen.name, reason, _figures(candidates, fit, seconds), chosen.content))
+    reason = reason_for(fit, seconds, candidates)
+    if quantised is not None and chosen.name == OPENVINO_INT8.name:
+        reason += f"; {quantised.figures.sentence()}"
+    store.write(StoredChoice(chosen.name, reason, figures_of(candidates, fit, seconds), chosen.content))
     log.info("%s answers with %s: %s", description.name, chosen.name, reason)
     assert chosen.runtime is not None
     return chosen.runtime, RuntimeChoice(chosen.name, reason)
+
+
+def was_chosen(folder: Path, description: BundleDescription, *, threads: int, passes: int) -> bool:
+    """Whether it was found out before what "auto" means for a model on this machine, with these threads and passes."""
+    quantised = _quantised(AUTO, folder, description)
+    return _store(AUTO, folder, description, quantised, threads=threads, passes=passes).read() is not None
+
+
+def _store(
+    asked: str,
+    folder: Path,
+    description: BundleDescription,
+    quantised: Quantised | None,
+    *,
+    threads: int,
+    passes: int,
+) -> CompiledStore:
+    versions = {form.package: form.version for form in FORMS.values()} | {"torch": version("torch")}
+    if quantised is not None:
+        versions["int8"] = quantised.sha256
+    sha256 = description.weights_sha256
+    return CompiledStore(folder, sha256, asked=asked, threads=threads, passes=passes, versions=versions)
 
 
 def _forms(asked: str) -> list[Form]:
@@ -140,6 +154,28 @@ def _forms(asked: str) -> list[Form]:
     for form in forms:
         form.check_installed()
     return forms
+
+
+def _quantised(asked: str, folder: Path, description: BundleDescription) -> Quantised | None:
+    """Returns the network in int8 that may answer; None where there is none and none was asked for by its name."""
+    if asked not in (AUTO, OPENVINO_INT8.name):
+        return None
+    try:
+        found = read_quantised(folder, description.weights_sha256)
+    except BundleError as err:
+        if asked != AUTO:
+            raise
+        log.warning("The network in int8 is left out: %s", err)
+        return None
+    if found is not None and found.network is not None:
+        return found
+    if asked == AUTO:
+        return None
+    reason = f"there is none; {found.figures.sentence()}" if found else "none was made"
+    raise ConfigError(
+        f"The runtime {asked} needs a network in int8 for {description.name}: {reason}. Make one with "
+        "scripts/quantise.py, or answer with the runtime auto."
+    )
 
 
 def _eager(bundle: Bundle) -> Runtime:
@@ -166,47 +202,3 @@ def _measure(runtimes: Sequence[Runtime], picture: Pixels) -> list[float]:
         if number >= 2 and time.perf_counter() - started > _MOST_SECONDS:
             break
     return best
-
-
-def _reason(
-    chosen: _Candidate, fit: Sequence[_Candidate], seconds: Sequence[float], candidates: Sequence[_Candidate]
-) -> str:
-    times = ", ".join(
-        f"{candidate.name} {1e3 * spent:.1f} ms" for candidate, spent in zip(fit, seconds, strict=True)
-    )
-    left_out = _left_out([candidate for candidate in candidates if not candidate.fit])
-    first = f"the fastest that agrees with the reference ({times} a picture with all heatmaps)"
-    if len(fit) == 1:
-        first = f"the only one that answers here ({times} a picture with all heatmaps)"
-    return f"{first}; {left_out}" if left_out else first
-
-
-def _left_out(candidates: Sequence[_Candidate]) -> str:
-    return "; ".join(
-        f"{candidate.name} is left out: {candidate.failure or _difference(candidate.agreement)}"
-        for candidate in candidates
-    )
-
-
-def _difference(agreement: Agreement | None) -> str:
-    assert agreement is not None
-    return (
-        f"over {agreement.pictures} pictures, {agreement.same_top:.1%} have the same top class, probabilities differ "
-        f"by up to {agreement.difference:.3f}, and heatmaps correlate by {agreement.correlation:.4f} or more"
-    )
-
-
-def _figures(
-    candidates: Sequence[_Candidate], fit: Sequence[_Candidate], seconds: Sequence[float]
-) -> Mapping[str, Any]:
-    figures: dict[str, dict[str, Any]] = {
-        candidate.name: {
-            "agreement": asdict(candidate.agreement) if candidate.agreement else None,
-            "failure": candidate.failure,
-            "seconds": None,
-        }
-        for candidate in candidates
-    }
-    for candidate, spent in zip(fit, seconds, strict=True):
-        figures[candidate.name]["seconds"] = spent
-    return figures

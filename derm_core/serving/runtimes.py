@@ -14,7 +14,7 @@ Pixels = NDArray[np.uint8]
 
 EAGER, AUTO, COMPILE = "eager", "auto", "compile"
 """Names in DERM_RUNTIME beside those of compiled forms: the reference, the fastest that agrees, and torch.compile."""
-RUNTIMES = (AUTO, COMPILE, EAGER, "onnxruntime", "openvino")
+RUNTIMES = (AUTO, COMPILE, EAGER, "onnxruntime", "openvino", "openvino-int8")
 """All that can be asked for."""
 
 
@@ -24,6 +24,9 @@ class RuntimeChoice:
 
     name: str
     reason: str
+
+
+REFERENCE = RuntimeChoice(EAGER, "the reference; no other was asked for")
 
 
 @dataclass(frozen=True, eq=False)

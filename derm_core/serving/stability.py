@@ -1,12 +1,17 @@
-"""How often an answer flips where the lesion stays the same: photographs turned, mirrored, recompressed, lit anew."""
+"""How often an answer flips where the lesion stays the same: photographs turned, mirrored, recompressed, lit anew.
+
+How far the heatmaps of each method stay where they are under the same changes is left to map_stability.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from derm_core.evaluation.intervals import REPLICATES, bootstrap_over_lesions, proportion_interval
@@ -16,10 +21,26 @@ if TYPE_CHECKING:
     from derm_core.data.table import Dataset
     from derm_core.serving.predictor import Predictor
 
-Change = Callable[[Image.Image], Image.Image]
 JPEG_QUALITY = 50
 LIGHT = 0.15
 """By which share a picture is made brighter or darker."""
+
+
+def _as_it_is(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
+    return heatmap
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a photograph that leaves the lesion as it is.
+
+    Attributes:
+        apply: changes a picture.
+        undo: moves the heatmap (H, W) of a changed square picture to where it was before.
+    """
+
+    apply: Callable[[Image.Image], Image.Image]
+    undo: Callable[[NDArray[np.float32]], NDArray[np.float32]] = _as_it_is
 
 
 def _recompressed(image: Image.Image) -> Image.Image:
@@ -28,23 +49,22 @@ def _recompressed(image: Image.Image) -> Image.Image:
     return load_image(stream.getvalue())
 
 
-def _transposed(how: Image.Transpose) -> Change:
-    return lambda image: image.transpose(how)
+def _turned(quarters: int) -> Change:
+    how = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)[quarters - 1]
+    return Change(lambda image: image.transpose(how), lambda heatmap: np.rot90(heatmap, -quarters))
 
 
 def _lit(factor: float) -> Change:
-    return lambda image: ImageEnhance.Brightness(image).enhance(factor)
+    return Change(lambda image: ImageEnhance.Brightness(image).enhance(factor))
 
 
 CHANGES: dict[str, tuple[Change, ...]] = {
-    "rotated": tuple(
-        _transposed(turn)
-        for turn in (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+    "rotated": tuple(_turned(quarters) for quarters in (1, 2, 3)),
+    "mirrored": (
+        Change(lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), np.fliplr),
+        Change(lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), np.flipud),
     ),
-    "mirrored": tuple(
-        _transposed(flip) for flip in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM)
-    ),
-    "recompressed": (_recompressed,),
+    "recompressed": (Change(_recompressed),),
     "brightened or darkened": (_lit(1 + LIGHT), _lit(1 - LIGHT)),
 }
 """What is done to a photograph: quarter and half turns, both mirrors, one more JPEG at quality 50, 15% of light."""
@@ -80,7 +100,7 @@ def measure_stability(
         image = load_image(dataset.image_path(index))
         plain = predictor.predict(image)
         for name, changes in CHANGES.items():
-            answers = [predictor.predict(change(image)) for change in changes]
+            answers = [predictor.predict(change.apply(image)) for change in changes]
             flips[name].append(
                 (
                     float(np.mean([answer.top != plain.top for answer in answers])),

@@ -1,6 +1,10 @@
-"""How shares are written for people, on every screen and on paper. Draws nothing."""
+"""How shares and lists of diagnoses are written for people, on every screen and on paper. Draws nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from derm_core.diagnoses import DIAGNOSES
 
 _MOST_DECIMALS = 3
 
@@ -20,3 +24,17 @@ def percents_apart(share: float, other: float) -> tuple[str, str]:
         texts = f"{100 * share:.{decimals}f}%", f"{100 * other:.{decimals}f}%"
         decimals += 1
     return texts
+
+
+def plausible_words(codes: Sequence[str], level: float | None) -> tuple[str, str]:
+    """Says which diagnoses cannot be ruled out, and how often a list that is made like this one held the truth.
+
+    Args:
+        codes: `Prediction.plausible`; without any both sentences are empty.
+        level: that of the model's `conformal`; without it the second sentence is empty.
+    """
+    if not codes:
+        return "", ""
+    names = [DIAGNOSES[code].name.lower() if code in DIAGNOSES else code for code in codes]
+    often = "" if level is None else f"Of lesions of each diagnosis, {100 * level:.0f}% had theirs in such a list."
+    return f"Cannot be ruled out: {', '.join(names)}.", often

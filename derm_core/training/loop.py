@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def fit(
     resume: bool = False,
     weights_dir: Path | None = None,
     observer: Observer | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Path:
     """Trains a network and leaves its run folder.
 
@@ -61,6 +63,8 @@ def fit(
         resume: continue from the last checkpoint, or begin where none was written yet.
         weights_dir: where pretrained weights are looked for first.
         observer: told of each step and epoch.
+        stop: asked after each step and before each epoch that is left; at the first True a checkpoint is written and
+            training ends there, to be continued with `resume`. It is not asked once all is done.
 
     Returns:
         The run folder.
@@ -113,11 +117,14 @@ def fit(
     ).to(hardware.device)
     step = Step(config, loss_function, hardware, teacher)
     while not _is_finished(run, config):
+        if stop is not None and stop():
+            break
         if observer is not None:
             observer.begin_epoch(
                 run.epoch + 1, config.training.epochs, len(batches), run.position, config.training.batch_size
             )
-        train_one_epoch(run, config, source, batches, step, out, log, observer)
+        if not train_one_epoch(run, config, source, batches, step, out, log, observer, stop):
+            break
         logits = source.valid_logits(run.evaluated_model())
         record, metric = validate(run, config, logits, valid_labels, valid, loss_function)
         write_record(out, record)
@@ -144,8 +151,12 @@ def train_one_epoch(
     out: Path,
     log: RunLog,
     observer: Observer | None,
-) -> None:
-    """Runs the batches of an epoch that are still to be run, with a checkpoint from time to time."""
+    stop: Callable[[], bool] | None = None,
+) -> bool:
+    """Runs the batches of an epoch that are still to be run, with a checkpoint from time to time.
+
+    Returns whether all of them are done; False where `stop` said so, after a checkpoint.
+    """
     batches.epoch, batches.position = run.epoch, run.position
     blocks = len(body_blocks(run.model, config.model.architecture))
     run.model.train()
@@ -171,9 +182,15 @@ def train_one_epoch(
             observer.end_step(mean_loss, run.metric)
         # Gradients that are still being gathered are not in a checkpoint.
         whole = run.position % config.training.accumulation == 0
-        if whole and now - saved >= config.training.checkpoint_seconds and run.position < len(batches):
+        if not whole or run.position == len(batches):
+            continue
+        stopped = stop is not None and stop()
+        if stopped or now - saved >= config.training.checkpoint_seconds:
             save_last(out, run.to_checkpoint(config, step.hardware))
             saved = clock = time.monotonic()
+        if stopped:
+            return False
+    return True
 
 
 def _is_finished(run: TrainingState, config: RunConfig) -> bool:

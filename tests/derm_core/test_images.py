@@ -190,7 +190,7 @@ def test_other_formats_are_refused_whatever_they_are_called(
 ) -> None:
     path = tmp_path / "lesion.jpg"
     path.write_bytes(encode(picture, format))
-    with pytest.raises(InvalidImageError, match="Wanted: JPEG, PNG, WEBP, TIFF or BMP"):
+    with pytest.raises(InvalidImageError, match="Wanted: JPEG, PNG, WebP, TIFF, BMP or HEIC"):
         load_image(path)
 
 

@@ -20,16 +20,20 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from derm_core import ConfigError
+from tests.web.api.conftest import Program
+from tests.web.authenticator import Authenticator
 from tests.web.conftest import CHEAP_ARGON2, Person, close_connections
 from tests.web.fakes import FakePredictor
-from tests.web.owned import OWNED
+from tests.web.owned import OWNED, user_of
 from tests.web.postgres import empty_database
 from web import create_app
 from web.answering import store
+from web.api.tokens import new_token
 from web.backup import expected_files, make_backup
 from web.backup_folder import BackupError, verify_backup
 from web.batch_uploads import waiting_uploads
 from web.database import db, upgrade_database
+from web.invitations import invite
 from web.models import Batch, BatchItem, Lesion, Prediction, User, UserSession
 from web.restore import restore_backup
 from web.row_files import copied_tables
@@ -90,6 +94,15 @@ def rows_of(app: Flask) -> dict[str, list[dict[str, Any]]]:
         }
 
 
+def without_ends(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """Leaves out when tokens and invitations ended: a restore ends those that are open."""
+    ends = {"api_tokens": "revoked_at", "invitations": "used_at"}
+    return {
+        table: [{name: value for name, value in row.items() if name != ends.get(table)} for row in some]
+        for table, some in rows.items()
+    }
+
+
 def files_of(home: Path) -> dict[str, bytes]:
     return {
         path.relative_to(home).as_posix(): path.read_bytes()
@@ -129,7 +142,10 @@ def test_what_is_restored_is_what_was_there(tmp_path: Path, kind: str, into: str
     assert manifest.pictures == 2
     with site(tmp_path / "new", into, migrated=False) as app:
         restore_backup(app, tmp_path / "backup")
-        assert rows_of(app) == before
+        after = rows_of(app)
+        assert without_ends(after) == without_ends(before)
+        assert all(row["revoked_at"] for row in after["api_tokens"])
+        assert all(row["used_at"] for row in after["invitations"])
         assert files_of(tmp_path / "new") == files_of(tmp_path / "old")
         mira = Person(app)
         assert mira.login().status_code == 302
@@ -141,12 +157,46 @@ def test_what_is_restored_is_what_was_there(tmp_path: Path, kind: str, into: str
         assert newest > max(row["id"] for row in before["predictions"])
 
 
-def test_who_was_signed_in_is_not_copied(backed_up: Path, tmp_path: Path) -> None:
+def test_no_session_token_or_invitation_comes_back_with_a_backup(tmp_path: Path) -> None:
+    with site(tmp_path / "old", "sqlite") as app:
+        mira = fill(app)
+        with app.app_context():
+            _, token = new_token(user_of(mira), name="Import", scopes=["read"], days=30)
+            link = f"/join/{invite('new@clinic.org', 'admin')}"
+            db.session.commit()
+        make_backup(app, tmp_path / "backup")
+        assert Program(app, token).get("/token").status_code == 200
+        assert Person(app).get(link).status_code == 200
+    assert not list((tmp_path / "backup").rglob("*secret-key*"))
     with site(tmp_path / "new", "sqlite", migrated=False) as app:
-        restore_backup(app, backed_up)
+        restore_backup(app, tmp_path / "backup")
         with app.app_context():
             assert db.session.scalar(select(func.count()).select_from(UserSession)) == 0
-    assert not list(backed_up.rglob("*secret*"))
+        assert Program(app, token).get("/token").status_code == 401
+        assert Person(app).get(link).status_code == 404
+        assert Person(app).login().status_code == 302
+
+
+def test_a_second_factor_comes_back_with_the_servers_key_and_asks_for_a_recovery_code_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = Authenticator(monkeypatch)
+    with site(tmp_path / "old", "sqlite") as app:
+        mira = Person(app)
+        mira.register()
+        codes = phone.set_up(mira)
+        key = app.config["SECRET_KEY"]
+        make_backup(app, tmp_path / "backup")
+    with site(tmp_path / "new", "sqlite", migrated=False) as app:
+        restore_backup(app, tmp_path / "backup")
+        mira = Person(app)
+        assert mira.login().location.startswith("/login/code")
+        assert mira.post("/login/code", {"code": phone.next_code()}).status_code == 400
+        assert mira.post("/login/recovery-code", {"code": codes[0]}).status_code == 302
+        app.config["SECRET_KEY"] = key
+        mira = Person(app)
+        mira.login()
+        assert mira.post("/login/code", {"code": phone.code()}).status_code == 302
 
 
 def test_a_backup_of_a_busy_server_holds_each_row_with_its_files(tmp_path: Path) -> None:
@@ -313,7 +363,9 @@ def test_the_commands_back_up_check_and_restore(tmp_path: Path, command: Callabl
         fill(app)
     folder = str(tmp_path / "backup")
     assert json.loads(command("backup", folder, "--json", home=tmp_path / "old"))["pictures"] == 2
-    assert "is restored: 2 photographs" in command("restore", folder, home=tmp_path / "new")
+    said = command("restore", folder, home=tmp_path / "new")
+    assert "is restored: 2 photographs" in said
+    assert "every API token and open invitation is ended" in said
     assert files_of(tmp_path / "new") == files_of(tmp_path / "old")
     assert "is whole: 2 photographs" in command("restore", folder, "--check", home=tmp_path / "nowhere")
     corrupt(next((tmp_path / "backup" / "images").rglob("photo.jpg")))

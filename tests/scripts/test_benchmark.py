@@ -2,59 +2,141 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import _benchmark_answers as answers
+import _benchmark_folder as folder
 import _benchmark_peak
+import _benchmark_processes as processes
+import _benchmark_rounds as rounds
+import _benchmark_runtimes as runtimes
 import _benchmark_training
 import benchmark
 import pytest
+from _benchmark_naive import NaivePeer, answer_plainly
+from _benchmark_networks import drawn_photograph, open_networks
 from _benchmark_turns import Competitor, Epoch
+from PIL import Image
 
 from derm_core.errors import ConfigError
+from derm_core.serving.predictor import Predictor
 from tests.derm_core.data.coloured import coloured_dataset
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
-    times = {"ours": [1.0, 2.0, 9.0], "theirs": [2.0, 2.0, 3.0]}
-    found = answers.compare("net", "tensor", "ours", "theirs", times)
-    assert found.ratio == {"min": 0.5, "median": 1.0, "max": 3.0}
-    assert found.milliseconds == {"ours": 2000.0, "theirs": 2000.0}
+    assert rounds.ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == {"min": 0.5, "median": 1.0, "max": 3.0}
 
 
 def test_every_round_runs_every_case_once_in_an_order_that_turns() -> None:
     calls: list[str] = []
-    times = answers.interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, 4, "test")
+    times = rounds.interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, 4, "test")
     assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4, "c": 4}
-    rounds = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
-    assert len(rounds) == 4 + answers.WARM_UP_ROUNDS
-    assert all(sorted(order) == ["a", "b", "c"] for order in rounds)
-    assert set(rounds) == {"abc", "bca", "cab"}
+    orders = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
+    assert len(orders) == 4 + rounds.WARM_UP_ROUNDS
+    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
+    assert set(orders) == {"abc", "bca", "cab"}
 
 
-def test_a_small_run_reports_every_comparison_and_the_machine(
+def test_a_rate_counts_what_all_threads_did() -> None:
+    done: list[int] = []
+    assert runtimes.most_a_second(lambda: done.append(1), workers=2, seconds=0.01) > 0
+    assert len(done) >= 3
+
+
+def test_a_process_says_what_it_took_and_how_it_failed() -> None:
+    program = "import sys; held = bytearray(30_000_000); print(len(sys.stdin.read()))"
+    found = processes.spend([sys.executable, "-c", program], told="four")
+    assert found.printed == "4\n"
+    assert found.memory > 30_000_000
+    with pytest.raises(RuntimeError, match=r"ended with 3: no"):
+        processes.spend([sys.executable, "-c", "import sys; print('no', file=sys.stderr); sys.exit(3)"])
+
+
+def no_process(command: Sequence[str], *, told: str = "") -> processes.Spent:
+    """Answers as a process of the benchmark would, at once: the plain one is told its pictures."""
+    printed = json.dumps({"pictures": told.count("\n"), "seconds": 2.0}) if told else ""
+    return processes.Spent(4.0 if told else 1.0, 2_000_000 if told else 1_000_000, printed)
+
+
+def test_a_small_run_reports_every_comparison_the_machine_and_a_plot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "figures.json"
-    options = ["--model", "", "--architecture", "mobilenet_v3_small", "--rounds", "2", "--json", str(out)]
+    for module in (processes, folder):
+        monkeypatch.setattr(module, "spend", no_process)
+    monkeypatch.setattr(_benchmark_peak, "_SIDE", {"cpu": 64})
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        (pictures / f"{number}.jpg").write_bytes(b"a process would read it")
+    places = {name: tmp_path / f"figures.{name}" for name in ("json", "md", "png")}
+    options = ["--model", "", "--architecture", "mobilenet_v3_small", "--rounds", "2", "--seconds", "0.01"]
+    options += ["--runtimes", "eager", "--folder", str(pictures), "--plain-pictures", "2", "--threads", "1"]
+    options += ["--json", str(places["json"]), "--markdown", str(places["md"]), "--plot", str(places["png"])]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
     benchmark.main()
-    report = json.loads(out.read_text("utf-8"))
-    assert {"processor", "cores", "threads", "torch", "captum"} <= set(report["machine"])
-    assert [entry["starts_from"] for entry in report["comparisons"]] == ["tensor"] * 3 + ["picture file"] * 2
-    for entry in report["comparisons"]:
-        assert entry["network"] == "mobilenet_v3_small, random (224 px)"
-        assert 0 < entry["ratio"]["min"] <= entry["ratio"]["median"] <= entry["ratio"]["max"]
-    assert capsys.readouterr().out.count("takes") == 5
+    report = json.loads(places["json"].read_text("utf-8"))
+    assert {"processor", "cores", "threads", "torch", "captum", "openvino"} <= set(report["machine"])
+    (network,) = report["networks"]
+    assert network["network"] == "mobilenet_v3_small, random (224 px)"
+    assert network["operations_a_picture"] > 1e7
+    (row,) = network["runtimes"]
+    assert (row["runtime"], row["start_by_plain"], row["memory_by_plain"]) == ("eager", 0.25, 0.5)
+    for what in ("answer", "answer with heatmap"):
+        found = row["by_plain"][what]
+        assert 0 < found["min"] <= found["median"] <= found["max"]
+    assert "Captum" in row["times_as_fast_as"]
+    (many,) = report["folder"]
+    assert (many["pictures"], many["plain_pictures"], many["times_as_many"]) == (4, 2, 4.0)
+    text = places["md"].read_text("utf-8")
+    assert text in capsys.readouterr().out
+    assert "![Time of an answer with its heatmap, by that of a plain forward pass](figures.png)" in text
+    assert text.count("mobilenet_v3_small, random (224 px) |") == 3
+    with Image.open(places["png"]) as drawn:
+        assert drawn.format == "PNG"
+        assert min(drawn.size) > 200
 
 
-def test_nothing_to_measure_is_one_clear_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--model", "", "--architecture"])
-    with pytest.raises(ConfigError, match="nothing to measure"):
+def test_the_plain_script_answers_with_the_biases_of_the_calibration(tmp_path: Path) -> None:
+    (network,) = open_networks("bundled", [], tmp_path)
+    peer = NaivePeer(network.bundle)
+    description = network.bundle.description
+    photograph = tmp_path / "photograph.jpg"
+    photograph.write_bytes(drawn_photograph())
+    with Image.open(photograph) as image:
+        pixels = description.preprocessing.pixels(image.convert("RGB"))
+    wanted = Predictor(network.bundle).predict(photograph)
+    probabilities, heatmap = peer.with_captum(description.preprocessing.tensor(pixels), 600, 450)
+    assert dict(zip(description.classes, probabilities.tolist(), strict=True)) == pytest.approx(
+        dict(wanted.probabilities), abs=1e-4
+    )
+    assert heatmap.shape == (450, 600)
+    # The loop resizes in its own way, so that its answer is a near one.
+    assert answer_plainly("bundled", [photograph], tmp_path) > 0
+    rows = list(csv.DictReader((tmp_path / "answers.csv").read_text("utf-8").splitlines()))
+    assert [float(rows[0][code]) for code in description.classes] == pytest.approx(
+        list(wanted.probabilities.values()), abs=0.3
+    )
+    with Image.open(tmp_path / "0.png") as drawn:
+        assert drawn.size == (600, 450)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--model", "", "--architecture"], "nothing to measure"),
+        (["--plot", "figures.gif"], "must end in .png or .svg"),
+        (["--markdown", "nowhere/figures.md"], "in a folder that exists"),
+    ],
+)
+def test_what_cannot_be_measured_or_written_is_one_clear_sentence(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], sentence: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
+    with pytest.raises(ConfigError, match=sentence):
         benchmark.main()
 
 

@@ -20,6 +20,8 @@ from derm_core.diagnoses import TASKS
 from derm_core.errors import BundleError
 from derm_core.models import build_model
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, save_bundle
+from desktop.training_job import JobProcess, write_values
+from desktop.training_runs import TrainingRun
 
 SCRIPT = Path(_desktop.__file__)
 
@@ -172,3 +174,20 @@ def test_it_says_where_it_is_answers_there_alone_and_leaves_nothing(
     assert app.returncode == 0
     assert (output, errors) == ("", "")
     assert list((home / "desktop").iterdir()) == []
+
+
+def test_it_says_what_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DERM_HOME", str(tmp_path))
+    for name in ("one", "two"):
+        run = TrainingRun(name)
+        for job in (run.training, run.registering):
+            job.folder.mkdir(parents=True)
+            write_values(job.folder / "task.json", {"do": "train"})
+        write_values(run.training.folder.parent / "run.json", {})
+    with JobProcess(TrainingRun("two").registering.folder):
+        _desktop.tell_of_trainings()
+    assert capsys.readouterr().out == (
+        "The work on two goes on by itself; the next start of the app finds it again.\n"
+    )

@@ -18,7 +18,7 @@ import torch
 from _evaluation_tables import differences
 from PIL import Image
 
-import derm_core.serving.predictor
+import derm_core.serving.loading
 from derm_core.data.table import COLUMNS, Dataset, write_dataset
 from derm_core.data.transforms import Preprocessing
 from derm_core.errors import BundleError, ConfigError, DatasetError
@@ -44,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         asked.model, asked.device, asked.prevalence, asked.runtime = model, device, prevalence, runtime
         return asked.predictor
 
-    monkeypatch.setattr(derm_core.serving.predictor, "load_predictor", load)
+    monkeypatch.setattr(derm_core.serving.loading, "load_predictor", load)
     return asked
 
 
@@ -314,7 +314,7 @@ def test_a_real_bundle_is_measured_with_the_answers_that_it_serves(
     options = ["--split", "all", "--device", "cpu", "--json", tmp_path / "out.json"]
     run(monkeypatch, "--model", tmp_path / "bundle", "--data", tmp_path / "data", *options)
     figures = json.loads((tmp_path / "out.json").read_text())
-    predictor = derm_core.serving.predictor.load_predictor(tmp_path / "bundle", device="cpu")
+    predictor = derm_core.serving.loading.load_predictor(tmp_path / "bundle", device="cpu")
     # All pictures are alike, so every answer is that of the first.
     answer: Prediction = predictor.predict(tmp_path / "data" / "images" / "nv-00.png")
     answered = [sum(column) for column in zip(*figures["confusion_matrix"], strict=True)]
@@ -348,7 +348,7 @@ def test_figures_are_the_same_with_any_number_of_threads_and_pictures_at_once(
     assert found[0]["prevalence"] == {"holds_at": 0.4, "data": 0.3, "stated": prevalence}
     referred = found[0]["advice"]["refer"]
     # The stated prevalence refers no other photograph: that is what was referred without it.
-    predictor = derm_core.serving.predictor.load_predictor(tmp_path / "bundle", device="cpu")
+    predictor = derm_core.serving.loading.load_predictor(tmp_path / "bundle", device="cpu")
     usual = predictor.predict_many(dataset.image_path(index) for index in range(len(dataset)))
     assert referred == sum(answer.advice == "refer" for answer in usual)
 

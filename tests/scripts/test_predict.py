@@ -27,7 +27,7 @@ from derm_core.errors import BundleError, ConfigError
 from derm_core.models import build_model
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, load_bundle, save_bundle
 from derm_core.serving.context import SEXES, ContextModel, PatientContext
-from derm_core.serving.predictor import load_predictor
+from derm_core.serving.loading import load_predictor
 
 SCRIPT = Path(predict.__file__)
 CLASSES = TASKS["ham7"].classes
@@ -141,7 +141,7 @@ def test_a_mixed_folder_has_a_row_for_each_picture_in_bounded_memory(
     # In a process of its own: the peak before is that of the libraries, the model and a small picture.
     code = (
         "import resource, runpy, sys\n"
-        "from derm_core.serving.predictor import load_predictor\n"
+        "from derm_core.serving.loading import load_predictor\n"
         "script, model, small, folder, out = sys.argv[1:]\n"
         "load_predictor(model).predict(small)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"

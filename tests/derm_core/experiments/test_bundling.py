@@ -22,8 +22,9 @@ from derm_core.serving.bundle import load_bundle
 from derm_core.serving.context import contexts_of
 from derm_core.serving.description import BundleDescription
 from derm_core.serving.evaluation import evaluate_predictor
+from derm_core.serving.loading import load_predictor
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.predictor import Predictor
 from derm_core.training.checkpoint import load_best
 from tests.derm_core.data.coloured import coloured_dataset
 from tests.derm_core.experiments.conftest import TinyRuns

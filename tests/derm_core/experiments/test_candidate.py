@@ -15,8 +15,8 @@ from derm_core.errors import BundleError, ConfigError
 from derm_core.experiments.candidate import answer_split, open_average, open_candidate, probability_table
 from derm_core.serving.bundle import load_bundle, save_bundle
 from derm_core.serving.context import contexts_of
+from derm_core.serving.loading import load_predictor
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.predictor import load_predictor
 from derm_core.training.checkpoint import load_best, load_last
 from tests.derm_core.evaluation.fake_predictor import FakePredictor, make_dataset, sex_model
 from tests.derm_core.experiments.conftest import TinyRuns

@@ -168,7 +168,9 @@ def test_a_run_of_one_epoch_and_old_records_can_be_drawn(tmp_path: Path) -> None
 
 
 def test_steps_of_a_twentieth_are_not_rounded_to_the_same_label(tmp_path: Path) -> None:
-    figure = metric_figure(group_of(read_runs([fake_run(tmp_path / "run", errors=(0.1, 0.1))]), "photographs"))
+    figure = metric_figure(
+        group_of(read_runs([fake_run(tmp_path / "run", errors=(0.1, 0.1))]), "photographs")
+    )
     assert figure is not None
     save_figure(figure, tmp_path)
     labels = re.findall(r">(0\.\d+|1)</text>", (tmp_path / f"{figure.name}.svg").read_text("utf-8"))

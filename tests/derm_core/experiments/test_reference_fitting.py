@@ -116,6 +116,35 @@ def test_what_was_measured_says_how_much_and_how_well(dataset: Dataset, known: R
     json.dumps(measured, allow_nan=False)
 
 
+@pytest.mark.usefixtures("few")
+def test_what_a_second_dataset_shows_of_other_lesions_is_known_too(
+    dataset: Dataset, known: Reference, tmp_path: Path
+) -> None:
+    def in_green_light(seed: int) -> Image.Image:
+        lit = np.asarray(photograph(seed)) * [0.05, 1.0, 0.05]
+        return Image.fromarray(lit.astype(np.uint8))
+
+    rows, pictures = [], []
+    for number in range(40):
+        stream = io.BytesIO()
+        in_green_light(number).save(stream, "PNG")
+        pictures.append(stream.getvalue())
+        # Ten of them show lesions that are trained on or validated with.
+        lesion = str(TRAIN - 5 + number) if number < 10 else f"elsewhere-{number}"
+        rows.append(
+            {"image": f"{number}.png", "diagnosis": "nv", "lesion_id": lesion, "age": np.nan}
+            | {"sex": "", "site": "", "confirmed_by": "", "split": "train"}
+        )
+    extra = write_dataset(tmp_path / "elsewhere", pd.DataFrame(rows), pictures)
+    wider = fit(dataset, extra=extra)
+    assert wider is not None
+    assert wider.measured["training photographs"] == TRAIN
+    assert wider.measured["training photographs from elsewhere"] == 30
+    unseen = [Eye().features(in_green_light(seed)) for seed in range(1000, 1020)]
+    assert np.mean([bool(known.flags(row)) for row in unseen]) == 1
+    assert np.mean([bool(wider.flags(row)) for row in unseen]) <= 0.2
+
+
 @pytest.mark.usefixtures("known")
 def test_progress_is_told_of_every_picture(told: list[int]) -> None:
     # Training photographs as they are and retaken, and drawn pictures; validation photographs twice.

@@ -123,6 +123,13 @@ def test_the_table_of_the_page_has_intervals_where_photographs_were_answered(wri
     assert "<td>2 of 3</td><td>0.60</td>" in rows[1]
 
 
+def test_what_was_measured_is_told_by_run(written: Report, tiny_runs: TinyRuns) -> None:
+    assert list(written.measured) == [tiny_runs.long]
+    figures = written.measured[tiny_runs.long]
+    low, high = figures["ci95"]["macro_f1"]
+    assert low <= figures["macro_f1"] <= high
+
+
 def test_the_records_of_all_runs_are_one_table(written: Report, tiny_runs: TinyRuns) -> None:
     table = pd.read_parquet(written.folder / "records.parquet")
     assert list(table["run"]) == ["long"] * 5 + ["other"] * 3

@@ -73,6 +73,14 @@ def test_it_says_what_the_answer_says() -> None:
         assert words in page, words
 
 
+def test_what_cannot_be_ruled_out_is_printed_where_the_model_tells() -> None:
+    listed = answer(prediction=prediction(plausible=("mel", "nv")), plausible_level=0.95)
+    (page,) = pages(answer_report(listed))
+    assert "Cannot be ruled out: melanoma, melanocytic naevus." in page
+    assert "Of lesions of each diagnosis, 95% had theirs in such a list." in page
+    assert "ruled out:" not in pages(answer_report(answer()))[0]
+
+
 def test_classes_stand_in_the_order_of_their_probability() -> None:
     (page,) = pages(answer_report(answer()))
     bars = page.partition("Probabilities")[2]

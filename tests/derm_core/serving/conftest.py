@@ -13,7 +13,8 @@ from derm_core.data.transforms import Preprocessing
 from derm_core.diagnoses import TASKS
 from derm_core.models import build_model
 from derm_core.serving.bundle import BundleDescription, OperatingPoint, save_bundle
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.loading import load_predictor
+from derm_core.serving.predictor import Predictor
 
 ARCHITECTURE = "mobilenet_v3_small"
 

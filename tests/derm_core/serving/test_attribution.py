@@ -18,7 +18,8 @@ from derm_core.images import load_image
 from derm_core.serving import attribution
 from derm_core.serving.attribution import attributor_of, explain_by, explanation_methods
 from derm_core.serving.bundle import BundleDescription, load_bundle, save_bundle
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.loading import load_predictor
+from derm_core.serving.predictor import Predictor
 
 SUITABLE = (
     *("grad_cam", "grad_cam_layers", "layer_cam", "gradient"),

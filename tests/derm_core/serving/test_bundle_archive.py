@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -50,6 +52,37 @@ def test_a_bundle_comes_back_as_it_went(archive: Path, bundle_folder: Path, regi
     card = "MODEL_CARD.md"
     assert (registry.resolve("taken") / card).read_bytes() == (bundle_folder / card).read_bytes()
     assert unpack_bundle(archive, "taken", registry).version == 2
+
+
+def test_an_open_file_is_taken_as_well_and_a_bundle_has_a_name_of_its_own(
+    archive: Path, registry: Registry
+) -> None:
+    with archive.open("rb") as stream:
+        assert unpack_bundle(stream, registry=registry).name == "tiny"
+    with pytest.raises(BundleError, match="The file was altered or cut short"):
+        unpack_bundle(io.BytesIO(archive.read_bytes()[:-100]), registry=registry)
+
+
+def test_what_a_killed_process_was_unpacking_is_removed_a_day_later(
+    archive: Path, registry: Registry
+) -> None:
+    old, fresh = registry.folder / ".incoming-old", registry.folder / ".incoming-fresh"
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    unpack_bundle(archive, "taken", registry)
+    assert (old.exists(), fresh.exists()) == (False, True)
+
+
+def test_an_encrypted_entry_is_one_clear_sentence(archive: Path, registry: Registry) -> None:
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = -1
+        while (place := content.find(mark, place + 1)) >= 0:
+            content[place + flags] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(BundleError, match="was altered or cut short"):
+        unpack_bundle(archive, "taken", registry)
 
 
 def test_the_same_bundle_makes_the_same_file(archive: Path, bundle_folder: Path, tmp_path: Path) -> None:

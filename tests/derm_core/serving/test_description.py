@@ -143,6 +143,16 @@ def test_a_second_version_knows_nothing_of_its_certainty(certain: BundleDescript
     assert read.context == certain.context
 
 
+def test_a_third_version_notes_no_marks_and_refuses_no_white_ground(certain: BundleDescription) -> None:
+    values = json.loads(certain.to_json()) | {"format_version": 3}
+    for limit in ("most_white", "most_pen", "most_ruler"):
+        del values["quality"][limit]
+    values["quality"]["most_ink"] = 0.01
+    read = BundleDescription.from_json(json.dumps(values))
+    unknown = dataclasses.replace(certain.quality, most_white=1.0, most_pen=1.0, most_ruler=1.0)
+    assert read == dataclasses.replace(certain, quality=unknown)
+
+
 @pytest.mark.parametrize(
     ("part", "change", "message"),
     [

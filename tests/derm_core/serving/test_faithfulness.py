@@ -18,6 +18,7 @@ from derm_core.explanation.masks import LesionMasks
 from derm_core.serving.attribution import attributor_of
 from derm_core.serving.faithfulness import MEASURES, choose_photographs, measure_methods
 from derm_core.serving.faithfulness_text import explanations_markdown
+from derm_core.serving.map_stability import measure_map_stability
 from derm_core.serving.predictor import Predictor
 from derm_core.serving.stability import CHANGES, measure_stability
 from tests.derm_core.serving.conftest import draw_lesion
@@ -116,6 +117,36 @@ def test_sanity_checks_compare_every_step(figures: dict[str, Any]) -> None:
         for likeness in steps.values():
             assert -1 <= likeness["rank_correlation"] < 0.99
             assert -1 <= likeness["ssim"] < 0.99
+
+
+def test_heatmaps_of_changed_photographs_are_compared_where_they_were(figures: dict[str, Any]) -> None:
+    for by_change in figures["map_stability"].values():
+        assert list(by_change) == list(CHANGES)
+        assert all(-1 <= value <= 1 for value in by_change.values())
+
+
+def test_a_heatmap_that_moves_with_the_photograph_is_kept() -> None:
+    class Luma:
+        """Shows where the picture is light, or always the same bright corner."""
+
+        preprocessing = SimpleNamespace(image_size=8, place_heatmap=lambda heatmap, width, height: heatmap)
+
+        def logits(self, pixels: np.ndarray) -> np.ndarray:
+            return np.array([[0.0, 1.0]])
+
+        def heatmap(self, pixels: np.ndarray, index: int, method: str) -> np.ndarray:
+            assert index == 1
+            if method == "fixed":
+                return np.arange(64, dtype=np.float32).reshape(8, 8)
+            return pixels.mean(axis=2).astype(np.float32)
+
+    pixels = np.random.default_rng(0).integers(0, 200, (3, 8, 8, 3)).astype(np.uint8)
+    found = measure_map_stability(Luma(), pixels, photographs=2, methods=["light", "fixed"])  # type: ignore[arg-type]
+    assert (found["light"]["rotated"], found["light"]["mirrored"]) == (pytest.approx(1), pytest.approx(1))
+    assert found["light"]["brightened or darkened"] == pytest.approx(1, abs=0.01)
+    # Quarter turns of a ramp are alike by nothing, a half turn is its opposite; mirrored across, nearly all is kept.
+    assert found["fixed"]["rotated"] == pytest.approx(-1 / 3, abs=1e-6)
+    assert found["fixed"]["recompressed"] == pytest.approx(1)
 
 
 def test_stability_counts_the_answers_that_differ(predictor: Predictor, dataset: Dataset) -> None:

@@ -7,7 +7,6 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,10 @@ from derm_core.models import grad_cam_layer
 from derm_core.serving import predictor as predictor_module
 from derm_core.serving import preparation
 from derm_core.serving.bundle import BundleDescription, load_bundle, save_bundle
+from derm_core.serving.eager import EagerRuntime
+from derm_core.serving.loading import load_predictor
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.predictor import Predictor
 from derm_core.serving.preparation import DECODERS
 
 from .conftest import draw_lesion
@@ -366,16 +367,17 @@ def test_options_that_make_no_sense_are_refused_at_once(predictor: Predictor) ->
 
 
 def test_pictures_go_through_the_network_together_where_that_pays(
-    bundle_folder: Path, pictures: list[Path]
+    bundle_folder: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A GPU is not needed for this: only the choice of the batch depends on the device."""
+    monkeypatch.setattr(EagerRuntime, "batches", True)
     together = load_predictor(bundle_folder, device="cpu")
     sizes = []
     body = together._runtime._body
     watched = together._runtime._body = torch.nn.Sequential(body)
     watched.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     sources = [*pictures, b"text", *pictures]
-    batched = list(together._answers(iter(sources), repeat(None), 4, raise_errors=False))
+    batched = list(together.predict_many(iter(sources), batch_size=4, on_error="return"))
     assert sizes == [4, 3, 4, 1]
     for source, answer in zip(sources, batched, strict=True):
         if isinstance(answer, Prediction):

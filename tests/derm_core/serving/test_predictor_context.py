@@ -13,9 +13,10 @@ import torch
 from derm_core.errors import InvalidImageError
 from derm_core.serving.bundle import Bundle, BundleDescription, load_bundle, save_bundle
 from derm_core.serving.context import ContextModel, PatientContext
+from derm_core.serving.loading import load_predictor
 from derm_core.serving.operating_point import OperatingPoint
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.predictor import Predictor
 
 CONTEXTS = (
     PatientContext(72, "male", "face"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from derm_core.errors import ConfigError
 from derm_core.images import load_image
@@ -119,6 +119,44 @@ def test_blue_marks_beside_a_lesion_are_noted_and_a_blue_lesion_is_not() -> None
     assert names(Image.fromarray(blue)) == []
 
 
+@pytest.mark.parametrize(
+    "light", [(1.0, 1.0, 1.0), (1.0, 1.0, 0.95), (0.95, 1.0, 1.0)], ids=["white", "warm", "cold"]
+)
+def test_a_violet_pen_is_told_from_the_skin_in_any_light(light: tuple[float, float, float]) -> None:
+    image = np.asarray(draw_lesion((200, 150))).copy()
+    image[10:16, 20:90] = image[10:16, 20:90] * 0.2 + np.array([90, 40, 160]) * 0.8
+    lit = (image * np.array(light)).clip(0, 255).astype(np.uint8)
+    assert names(Image.fromarray(lit)) == ["ink"]
+
+
+def test_a_scale_beside_the_lesion_is_noted() -> None:
+    image = draw_lesion((200, 150))
+    pen = ImageDraw.Draw(image)
+    pen.line((60, 138, 126, 138), fill=(50, 40, 40))
+    for x in range(60, 127, 6):
+        pen.line((x, 133, x, 138), fill=(50, 40, 40))
+    (flag,) = check_quality(image)
+    assert (flag.name, flag.severity) == ("ruler", "note")
+
+
+@pytest.mark.parametrize("ground", ["white", "chequered"])
+def test_a_thing_cut_out_on_white_is_refused(ground: str) -> None:
+    lesion = np.asarray(draw_lesion((200, 150)))
+    rows, columns = np.mgrid[:150, :200]
+    image = np.full((150, 200, 3), 255, np.uint8)
+    if ground == "chequered":
+        image[(rows // 10 + columns // 10) % 2 == 1] = 240
+    thing = np.hypot((rows - 75) / 70, (columns - 100) / 95) < 1
+    image[thing] = lesion[thing]
+    assert names(Image.fromarray(image)) == ["white-ground"]
+
+
+def test_a_reflection_at_an_edge_is_no_white_ground() -> None:
+    image = np.asarray(draw_lesion((200, 150))).copy()
+    image[:5, :100] = 255
+    assert names(Image.fromarray(image)) == []
+
+
 def test_every_reason_is_one_sentence_that_says_what_to_do() -> None:
     flags = [
         *check_quality(flat((0, 0, 0), size=(50, 60))),
@@ -160,15 +198,18 @@ def test_limits_of_another_shape_are_refused(wrong: dict[str, float]) -> None:
         QualityLimits.from_dict(wrong)
 
 
-def test_under_half_a_percent_of_real_pictures_is_flagged(test_data: Path) -> None:
-    flagged = checked = 0
+def test_under_half_a_percent_of_real_pictures_is_refused_and_few_have_notes(test_data: Path) -> None:
+    refused = noted = checked = 0
     for archive in sorted((test_data / "ham10000").glob("HAM10000_images_part_*.zip")):
         with zipfile.ZipFile(archive) as opened:
             for name in sorted(name for name in opened.namelist() if name.endswith(".jpg"))[::8]:
+                flags = check_quality(load_image(opened.read(name)))
                 checked += 1
-                flagged += bool(check_quality(load_image(opened.read(name))))
+                refused += any(flag.severity == "refuse" for flag in flags)
+                noted += any(flag.severity == "note" for flag in flags)
     assert checked > 900
-    assert flagged / checked < 0.005
+    assert refused / checked < 0.005
+    assert noted / checked < 0.03
 
 
 def test_no_photograph_of_full_size_is_flagged(test_data: Path) -> None:

@@ -235,3 +235,35 @@ def test_a_model_that_is_not_registered_cannot_be_chosen(registry: Registry) -> 
     with pytest.raises(BundleError, match="clinic"):
         registry.choose("clinic")
     assert registry.chosen() == "bundled"
+
+
+def test_a_version_that_is_removed_is_gone_and_its_number_is_not_given_again(
+    registry: Registry, bundle_folder: Path
+) -> None:
+    for _ in range(3):
+        registry.register("clinic", bundle_folder)
+    registry.activate("clinic@3")
+    assert registry.remove("clinic@3").version == 3
+    assert not (registry.folder / "clinic" / "3").exists()
+    assert registry.resolve("clinic").name == "2"  # the newest of the others
+    assert registry.register("clinic", bundle_folder).version == 4
+    for version in (1, 2, 4):
+        registry.remove(f"clinic@{version}")
+    assert registry.entries() == ()
+    assert not (registry.folder / "clinic").exists()
+    assert registry.register("clinic", bundle_folder).version == 5
+    assert registry.resolve("clinic").name == "5"
+
+
+def test_the_version_that_a_server_answers_with_is_not_removed(
+    registry: Registry, bundle_folder: Path
+) -> None:
+    registry.register("clinic", bundle_folder)
+    registry.register("clinic", bundle_folder)
+    registry.choose("clinic")
+    with pytest.raises(BundleError, match="answers with clinic@1"):
+        registry.remove("clinic@1")
+    registry.remove("clinic@2")
+    assert registry.chosen() == "clinic"
+    with pytest.raises(BundleError, match="There is no 'clinic@2'"):
+        registry.remove("clinic@2")

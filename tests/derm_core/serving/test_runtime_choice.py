@@ -16,12 +16,13 @@ import pytest
 import torch
 
 from derm_core.errors import BundleError, ConfigError
-from derm_core.serving import runtime_choice
+from derm_core.serving import loading, runtime_choice
 from derm_core.serving.agreement import LEAST_CORRELATION, MOST_DIFFERENCE
 from derm_core.serving.bundle import BundleDescription, load_bundle, save_bundle
 from derm_core.serving.compiled import FORMS, Form
 from derm_core.serving.compiling import FormCompiler
-from derm_core.serving.predictor import Predictor, load_predictor
+from derm_core.serving.loading import load_predictor, usual_runtime
+from derm_core.serving.predictor import Predictor
 from derm_core.serving.torch_compiled import TorchCompiledRuntime
 
 from .test_predictor import same
@@ -284,3 +285,22 @@ def test_the_model_that_ships_answers_real_photographs_alike_in_every_runtime(
         assert max(differences) <= 0.01
         top = wanted.prediction.top
         assert np.corrcoef(found[top].ravel(), wanted[top].ravel())[0, 1] >= 0.999
+
+
+def test_the_usual_runtime_is_the_fastest_one_where_it_is_known_or_soon_pays(
+    copied: Path, only_onnx: list[Form], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "may_have_gpu", lambda: False)
+    assert usual_runtime(copied, pictures=1, threads=1) == "eager"
+    assert usual_runtime(copied, pictures=loading.COMPILING_PAYS, threads=1) == "auto"
+    assert usual_runtime(copied, pictures=loading.COMPILING_PAYS, device="cuda", threads=1) == "eager"
+    measured(monkeypatch, 0.1, 0.2)
+    load_predictor(copied, runtime="auto", threads=1)
+    assert usual_runtime(copied, pictures=1, threads=1) == "auto"
+    assert usual_runtime(copied, pictures=1, device="cpu", threads=1) == "auto"
+    assert usual_runtime(copied, pictures=1, threads=3) == "eager"
+    monkeypatch.setenv("DERM_RUNTIME", "openvino")
+    assert usual_runtime(copied, pictures=1, threads=1) == "openvino"
+    monkeypatch.delenv("DERM_RUNTIME")
+    monkeypatch.setattr(loading, "may_have_gpu", lambda: True)
+    assert usual_runtime(copied, pictures=1, threads=1) == "eager"

@@ -1,10 +1,10 @@
-"""Shares as people read them."""
+"""Shares and lists of diagnoses as people read them."""
 
 from __future__ import annotations
 
 import pytest
 
-from derm_core.serving.wording import percent, percents_apart
+from derm_core.serving.wording import percent, percents_apart, plausible_words
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,15 @@ def test_no_share_is_written_as_none_or_all(share: float, written: str) -> None:
 )
 def test_two_shares_are_told_apart(share: float, other: float, written: tuple[str, str]) -> None:
     assert percents_apart(share, other) == written
+
+
+def test_what_cannot_be_ruled_out_is_named_with_how_often_that_holds() -> None:
+    assert plausible_words(["mel", "nv", "wart"], 0.95) == (
+        "Cannot be ruled out: melanoma, melanocytic naevus, wart.",
+        "Of lesions of each diagnosis, 95% had theirs in such a list.",
+    )
+
+
+def test_a_list_that_nobody_measured_promises_nothing_and_none_says_nothing() -> None:
+    assert plausible_words(["mel"], None) == ("Cannot be ruled out: melanoma.", "")
+    assert plausible_words([], 0.95) == ("", "")

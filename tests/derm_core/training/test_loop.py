@@ -356,3 +356,48 @@ def test_a_finished_run_is_not_trained_again(finished: tuple[Path, Notes], colou
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     with pytest.raises(ConfigError, match="exists already"):
         fit(config, coloured, out)
+
+
+class StopsAfter:
+    """Says stop when it is asked for the time of that number, and writes down how often it was asked."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.asked = times, 0
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked == self.times
+
+
+@pytest.mark.parametrize(("times", "place"), [(1, None), (3, (0, 2)), (4, (1, 0))])
+def test_a_run_that_is_stopped_goes_on_to_the_same_weights(
+    times: int, place: tuple[int, int] | None, finished: tuple[Path, Notes], coloured: Dataset, tmp_path: Path
+) -> None:
+    config = tiny_config(epochs=3, batch_size=7, ema_decay=0.9, label_smoothing=0.1, clip_norm=1.0)
+    out, stop = tmp_path / "run", StopsAfter(times)
+    fit(config, coloured, out, stop=stop)
+    assert stop.asked == times
+    # It is asked before an epoch and after each of its three steps but the last.
+    assert (out / "last.pt").exists() is (place is not None)
+    if place is not None:
+        state = load_last(out)
+        assert (state["epoch"], state["sampler"]["position"]) == place
+    fit(config, coloured, out, resume=True)
+    states = [load_last(run) for run in (finished[0], out)]
+    for key in ("model", "ema", "optimizer", "rng", "best"):
+        assert differences(states[0][key], states[1][key], key) == []
+
+
+def test_a_run_that_gathers_batches_is_stopped_between_two_gatherings(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    config = tiny_config(epochs=1, batch_size=4, accumulation=2)
+    fit(config, coloured, tmp_path / "run", stop=StopsAfter(2))
+    assert load_last(tmp_path / "run")["sampler"]["position"] == 2
+
+
+def test_nobody_is_asked_to_stop_a_run_that_is_done(finished: tuple[Path, Notes], coloured: Dataset) -> None:
+    config = tiny_config(epochs=3, batch_size=7, ema_decay=0.9, label_smoothing=0.1, clip_norm=1.0)
+    stop = StopsAfter(1)
+    fit(config, coloured, finished[0], resume=True, stop=stop)
+    assert stop.asked == 0

@@ -1,0 +1,1 @@
+"""Lesions with their photographs and answers as one file, carried between the website and the desktop app."""

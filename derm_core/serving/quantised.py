@@ -1,0 +1,144 @@
+"""A network in int8 beside its bundle, with the figures that let it answer or keep it from that. Makes none.
+
+    <bundle>/int8/figures.json                 QuantisedFigures
+    <bundle>/int8/network.xml, network.bin     OpenVINO's IR, where no metric fell
+
+Beside the bundle where that can be written; otherwise, and for the model that ships, under the home folder's `cache`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from derm_core.errors import BundleError, ConfigError
+from derm_core.files import new_folder, write_synced
+from derm_core.serving.agreement import Agreement
+from derm_core.serving.compiled_store import places_of
+
+FIGURES_FILE, LAYERS_FILE, WEIGHTS_FILE = "figures.json", "network.xml", "network.bin"
+METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "macro_auc",
+    "malignant_auc",
+    "sensitivity_at_operating_point",
+    "specificity_at_operating_point",
+)
+"""What must not fall."""
+MOST_FALL = 0.002
+"""A metric that is lower by no more than this has not fallen."""
+_KIND = "int8"
+
+
+@dataclass(frozen=True)
+class QuantisedFigures:
+    """What a network in int8 was measured to do.
+
+    Attributes:
+        weights_sha256: of the bundle that it was made of.
+        exact: the share of the layers, from the first one on, that stayed in float32.
+        before, after: each of METRICS on the same pictures, by the reference and in int8; null where there is none.
+        agreement: how near it comes to the reference, over these pictures.
+        data: name, split and fingerprint of the dataset, and how many pictures it was calibrated on.
+        versions: of the packages that made it.
+    """
+
+    weights_sha256: str
+    exact: float
+    before: Mapping[str, float | None]
+    after: Mapping[str, float | None]
+    agreement: Agreement
+    data: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+    @property
+    def fallen(self) -> tuple[str, ...]:
+        """The metrics that fell; where there is none, the network may answer."""
+        pairs = {name: (self.before.get(name), self.after.get(name)) for name in METRICS}
+        return tuple(
+            name
+            for name, (before, after) in pairs.items()
+            if before is not None and (after is None or not after >= before - MOST_FALL)
+        )
+
+    def sentence(self) -> str:
+        """Says what was measured, without a capital."""
+        agreement = self.agreement
+        told = [
+            f"{name.replace('_', ' ')} {self.before[name]:.4f} to {self.after[name]:.4f}"
+            for name in self.fallen or METRICS
+            if self.before.get(name) is not None and self.after.get(name) is not None
+        ]
+        verdict = "these metrics fell" if self.fallen else "no metric fell"
+        return (
+            f"on {agreement.pictures} pictures of {self.data.get('name')}, {self.data.get('split')}, "
+            f"{agreement.same_top:.1%} have the same top class, and {verdict} ({', '.join(told)})"
+        )
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Figures, and the network as OpenVINO's IR; None where it may not answer."""
+
+    figures: QuantisedFigures
+    network: tuple[bytes, bytes] | None
+
+    @property
+    def sha256(self) -> str:
+        """Of the network."""
+        return hashlib.sha256(b"".join(self.network or ())).hexdigest()
+
+
+def read_quantised(bundle_folder: Path, weights_sha256: str) -> Quantised | None:
+    """Returns what was made of a bundle's very weights; None where nothing was.
+
+    Raises:
+        BundleError: it is damaged.
+    """
+    for place in places_of(bundle_folder, weights_sha256, _KIND):
+        try:
+            values = json.loads((place / FIGURES_FILE).read_text("utf-8"))
+            sha256 = values.pop("network_sha256")
+            figures = QuantisedFigures(**values | {"agreement": Agreement(**values["agreement"])})
+            if figures.weights_sha256 != weights_sha256:
+                continue
+            if figures.fallen:
+                return Quantised(figures, None)
+            network = (place / LAYERS_FILE).read_bytes(), (place / WEIGHTS_FILE).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            raise BundleError(f"{place} is damaged ({err}). Make it again with scripts/quantise.py.") from err
+        found = Quantised(figures, network)
+        if found.sha256 != sha256:
+            raise BundleError(f"{place} was altered or cut short. Make it again with scripts/quantise.py.")
+        return found
+    return None
+
+
+def write_quantised(bundle_folder: Path, made: Quantised) -> Path:
+    """Keeps a network in int8, or the figures that speak against it; returns the folder.
+
+    Raises:
+        ConfigError: there is no place that can be written.
+    """
+    values = asdict(made.figures) | {"network_sha256": made.sha256}
+    refused = ""
+    for place in places_of(bundle_folder, made.figures.weights_sha256, _KIND):
+        try:
+            with new_folder(place) as growing:
+                if made.network is not None and not made.figures.fallen:
+                    write_synced(growing / LAYERS_FILE, made.network[0])
+                    write_synced(growing / WEIGHTS_FILE, made.network[1])
+                write_synced(growing / FIGURES_FILE, (json.dumps(values, indent=2) + "\n").encode())
+        except OSError as err:
+            refused = f"{place} cannot be written ({err.strerror})"
+            continue
+        return place
+    raise ConfigError(f"{refused}. Set DERM_HOME to a folder of your own.")

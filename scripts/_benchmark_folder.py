@@ -1,0 +1,65 @@
+"""Many pictures with their heatmaps: predict.py against a plain loop, as whole processes over the same files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from _benchmark_networks import Network
+from _benchmark_processes import naive, ours, spend
+
+from derm_core.errors import ConfigError
+from derm_core.serving.many_files import find_pictures
+from derm_core.serving.runtimes import EAGER
+
+
+def measure_folder(
+    networks: Sequence[Network], runtimes: Sequence[str], folder: Path, *, pictures: int, plain_pictures: int
+) -> list[dict[str, Any]]:
+    """Returns, for each network and runtime, pictures a second by those of the plain loop.
+
+    The plain loop answers some pictures spread over the folder, and the time that it takes to start does not count;
+    ours answers all, and everything counts.
+
+    Args:
+        networks, runtimes: what is measured; what is compiled was compiled before. The reference is left out where
+            there is another: nobody who has many pictures would wait for it.
+        folder: holds the pictures.
+        pictures: how many of them; 0 for all.
+        plain_pictures: how many of these the plain loop answers.
+
+    Raises:
+        ConfigError: there is no picture.
+    """
+    files, _ = find_pictures([folder])
+    files = files[: pictures or None]
+    if not files:
+        raise ConfigError(f"There is no picture in {folder} to measure on.")
+    some = files[:: max(1, len(files) // plain_pictures)][:plain_pictures]
+    compiled = [runtime for runtime in runtimes if runtime != EAGER] or runtimes
+    found = []
+    for network in networks:
+        with tempfile.TemporaryDirectory() as temporary:
+            told = "".join(f"{file}\n" for file in some)
+            loop = json.loads(spend(naive(network.folder, Path(temporary)), told=told).printed)
+        plain_rate = loop["pictures"] / loop["seconds"]
+        for runtime in compiled:
+            with tempfile.TemporaryDirectory() as temporary:
+                whole = spend(ours(network.folder, runtime, files, Path(temporary)))
+            rate = len(files) / whole.seconds
+            found.append(
+                {
+                    "network": network.title,
+                    "runtime": runtime,
+                    "pictures": len(files),
+                    "plain_pictures": len(some),
+                    "pictures_a_second": rate,
+                    "plain_pictures_a_second": plain_rate,
+                    "times_as_many": rate / plain_rate,
+                    "megabytes": whole.memory / 1e6,
+                }
+            )
+    return found

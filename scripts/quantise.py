@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Makes a model's network in int8 for the runtime openvino-int8, calibrated on a dataset's photographs; it may answer
+only where no metric falls."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from _cli import FAILED, CommandParser, progress, run_command
+from derm_core.data.table import load_dataset
+from derm_core.errors import ConfigError
+
+
+def main() -> int | None:
+    arguments = parse_arguments()
+    if arguments.json and arguments.json != "-" and not Path(arguments.json).absolute().parent.is_dir():
+        raise ConfigError(f"--json {arguments.json} cannot be written: name a file in a folder that exists.")
+    dataset = load_dataset(arguments.data)
+    # Only now, so that neither --help nor a mistyped path waits for PyTorch.
+    from derm_core.files import replace_file
+    from derm_core.serving.bundle import find_bundle, load_bundle
+    from derm_core.serving.devices import compiled_threads, set_threads
+    from derm_core.serving.quantised import write_quantised
+    from derm_core.serving.quantising import QuantisingData, quantise_bundle
+
+    folder = find_bundle(arguments.model)
+    threads = compiled_threads(arguments.threads)
+    set_threads(threads)
+    made = quantise_bundle(
+        load_bundle(folder),
+        QuantisingData(dataset, arguments.split, arguments.calibrate_on, arguments.pictures),
+        threads=threads,
+        progress=lambda answers, total: progress(answers, total, "measuring"),
+        tell=lambda sentence: print(sentence, file=sys.stderr),
+    )
+    place = write_quantised(folder, made)
+    figures = asdict(made.figures) | {"offered": made.network is not None}
+    text = json.dumps(figures, indent=2) + "\n"
+    if arguments.json == "-":
+        print(text, end="")
+    elif arguments.json:
+        replace_file(Path(arguments.json), text.encode())
+    if made.network is None:
+        print(f"Not offered: {made.figures.sentence()}. The figures stand in {place}.", file=sys.stderr)
+        return FAILED
+    print(
+        f"DERM_RUNTIME=openvino-int8 answers with it. It and its figures stand in {place}.", file=sys.stderr
+    )
+    return None
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = CommandParser(description=__doc__)
+    parser.add_argument(
+        "--model",
+        metavar="NAME|FOLDER",
+        required=True,
+        help="'bundled', a registered name, or a bundle's folder",
+    )
+    parser.add_argument(
+        "--data", metavar="DATASET", type=Path, required=True, help="as prepare_data wrote it"
+    )
+    parser.add_argument(
+        "--split", default="val", help="what it is measured on, against the reference (default: val)"
+    )
+    parser.add_argument(
+        "--calibrate-on",
+        metavar="SPLIT",
+        default="train",
+        help="what it is calibrated on (default: train)",
+    )
+    parser.add_argument(
+        "--pictures", metavar="N", type=int, default=300, help="of these, so many (default: 300)"
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="cores to use (default: DERM_THREADS, or all)",
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
+    arguments = parser.parse_args()
+    if arguments.pictures < 1:
+        parser.error(f"argument --pictures: {arguments.pictures} is not a number above 0")
+    return arguments
+
+
+if __name__ == "__main__":
+    run_command(main)
