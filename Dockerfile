@@ -13,7 +13,7 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check uv==0.13.8 
 COPY requirements.txt overrides.txt setup.cfg pyproject.toml ./
 RUN sed -nE 's/^((torch|torchvision)==[^ ;]+).*/\1/p' requirements.txt > torch.txt \
     && uv pip install --no-cache --compile-bytecode --no-deps --default-index "$TORCH_INDEX_URL" --requirement torch.txt \
-    && uv pip install --no-cache --compile-bytecode --requirement setup.cfg --extra web --extra openvino \
+    && uv pip install --no-cache --compile-bytecode --requirement setup.cfg --extra web --extra openvino --extra heic \
         --constraint requirements.txt --override overrides.txt
 
 FROM python:3.13.9-slim-bookworm

@@ -18,14 +18,17 @@ from web.api.blueprint import init_api
 from web.batch_uploads import init_uploads
 from web.batch_worker import init_worker
 from web.batches import batches
+from web.beside import beside
 from web.commands import init_commands
 from web.database import init_database
 from web.errors import init_errors
 from web.exports import exports
 from web.inference import Explains, init_inference
+from web.interchange import interchange
 from web.invitations import invitations
 from web.lesions import lesions
 from web.logs import init_logs
+from web.model_files import model_files
 from web.multipart import Request
 from web.operations import init_operations, operations
 from web.pages import pages
@@ -34,10 +37,13 @@ from web.predictions import predictions
 from web.presentation import init_presentation
 from web.reports import reports
 from web.reviews import reviews
+from web.scanning import init_scanning
+from web.second_factor_pages import second_factor_pages
+from web.second_factor_sign_in import second_factor_sign_in
 from web.security import init_security
 from web.selection import selection
 from web.serving_model import init_serving_model
-from web.sessions import sessions
+from web.session_pages import sessions
 from web.settings import load_settings
 from web.tokens import tokens
 from web.tour import is_on_tour, tour
@@ -58,6 +64,7 @@ def create_app(config: Mapping[str, Any] | None = None, predictor: Explains | No
     init_inference(app, predictor)
     init_serving_model(app)
     init_uploads(app)
+    init_scanning(app)
     init_worker(app)
     init_logs(app)
     init_operations(app)
@@ -71,17 +78,22 @@ def create_app(config: Mapping[str, Any] | None = None, predictor: Explains | No
         pages,
         accounts,
         sessions,
+        second_factor_pages,
+        second_factor_sign_in,
         invitations,
         admin,
         admin_models,
+        model_files,
         tour,
         predictions,
+        beside,
         selection,
         lesions,
         batches,
         reviews,
         reports,
         exports,
+        interchange,
         operations,
     ):
         app.register_blueprint(blueprint)

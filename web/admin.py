@@ -27,6 +27,7 @@ from web.management_forms import InviteForm, RoleForm
 from web.models import Invitation, User
 from web.reviewed import count_reviews
 from web.roles import requires_role
+from web.second_factor import factor_of, remove_factor
 from web.sessions import browser_name, end_all_sessions, sessions_of
 
 admin = Blueprint("admin", __name__, url_prefix="/admin")
@@ -164,6 +165,19 @@ def sign_out(user: int) -> ResponseReturnValue:
     return redirect(url_for("admin.person", user=user))
 
 
+@admin.post("/people/<int:user>/clear-second-factor")
+@requires_role("admin")
+def clear_second_factor(user: int) -> ResponseReturnValue:
+    """Lets somebody who lost the app and the codes in by the password alone, and ends their sessions."""
+    found = somebody_else(user)
+    remove_factor(found)
+    end_all_sessions(found)
+    record("second-factor.cleared", "user", found.email)
+    db.session.commit()
+    flash(f"{found.name} signs in by the password alone now, and is signed out everywhere.")
+    return redirect(url_for("admin.person", user=user))
+
+
 @admin.get("/audit")
 @requires_role("admin")
 def audit_log() -> ResponseReturnValue:
@@ -187,6 +201,7 @@ def _person_page(found: User, status: int = 200) -> ResponseReturnValue:
         person=found,
         form=RoleForm(role=found.role),
         is_self=found.id == current_user.id,
+        factor=factor_of(found),
         sessions=sessions_of(found),
         browser_name=browser_name,
         reset_hours=int(current_app.config["RESET_LIFETIME"].total_seconds() // 3600),

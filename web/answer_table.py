@@ -23,8 +23,8 @@ _COLUMNS_BEFORE = (
     *("malignant_probability", "operating_point", "top", "diagnosis"),
 )
 _COLUMNS_AFTER = (
-    *("quality", "age", "sex", "site", "answered_with", "note", "review", "confirmed", "sample"),
-    *("model", "model_version", "model_sha256", "notice"),
+    *("plausible", "quality", "age", "sex", "site", "answered_with", "note", "review", "confirmed", "sample"),
+    *("imported_at", "model", "model_version", "model_sha256", "notice"),
 )
 
 
@@ -43,6 +43,8 @@ def record_of(row: Prediction) -> dict[str, Any]:
         "top": row.top if answered else None,
         "diagnosis": diagnosis_name(row.top) if answered else None,
         "probabilities": row.probabilities if answered else None,
+        "plausible": row.plausible if answered else None,
+        "plausible_level": row.plausible_level if answered else None,
         "quality": row.quality,
         "age": row.age,
         "sex": row.sex or None,
@@ -52,6 +54,7 @@ def record_of(row: Prediction) -> dict[str, Any]:
         "review": row.review or None,
         "confirmed": row.confirmed or None,
         "sample": row.is_sample,
+        "imported_at": row.imported_at.isoformat(timespec="seconds") if row.imported_at else None,
         "width": row.width,
         "height": row.height,
         "model": {"name": row.model_name, "version": row.model_version, "sha256": row.model_sha256},
@@ -72,6 +75,7 @@ def csv_chunks(rows: Iterable[Prediction], codes: Sequence[str]) -> Iterator[str
         model = values.pop("model")
         probabilities = values.pop("probabilities") or {}
         values |= {
+            "plausible": " ".join(values["plausible"] or ()),
             "quality": " ".join(flag["name"] for flag in row.quality),
             "answered_with": " ".join(values["answered_with"]),
             "sample": "yes" if row.is_sample else "",

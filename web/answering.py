@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from derm_core import Explanations, PatientContext, lesion_share
+from derm_core import Explanations, PatientContext, lesion_share, pack_heatmap
 from web.database import db
 from web.inference import Answered, inference
 from web.models import Prediction, User, new_key
@@ -21,7 +21,6 @@ from web.pictures import (
     PHOTO,
     THUMBNAIL,
     heatmap_name,
-    heatmap_png,
     photo_jpeg,
     read_photograph,
     thumbnail_jpeg,
@@ -101,6 +100,17 @@ def answer_in_turn(
     row = _row(user, image, answered, patient, note=note, is_sample=is_sample)
     row.bytes = sum(len(content) for content in files.values())
     require_room(left, row.bytes)
+    keep_answer(row, files, and_then=and_then)
+    return row
+
+
+def keep_answer(
+    row: Prediction, files: Mapping[str, bytes], *, and_then: Callable[[Prediction], None] | None = None
+) -> None:
+    """Keeps a new row with its files: both are on the disk when this returns, and neither when it raises.
+
+    `and_then` is called as by answer_in_turn.
+    """
     key = row.key
     store().save(key, files)
     try:
@@ -112,7 +122,6 @@ def answer_in_turn(
     except BaseException:
         _withdraw(key)
         raise
-    return row
 
 
 def delete_prediction(prediction: Prediction) -> None:
@@ -192,6 +201,8 @@ def _row(
         lesion_share=lesion_share(image) if answer.advice != "unsure" else None,
         probabilities=dict(answer.probabilities),
         top=answer.top,
+        plausible=list(answer.plausible) or None,
+        plausible_level=answered.plausible_level if answer.plausible else None,
         malignant_probability=answer.malignant_probability,
         operating_point=answer.operating_point,
         operating_point_measured=answered.operating_point,
@@ -208,5 +219,5 @@ def _files(image: Image.Image, explanations: Explanations) -> dict[str, bytes]:
     files = {PHOTO: photo_jpeg(image), THUMBNAIL: thumbnail_jpeg(image)}
     if explanations.prediction.advice != "unsure":
         # Where there is no answer, there is nothing to explain: the heatmaps are withheld like the figures.
-        files |= {heatmap_name(code): heatmap_png(heatmap) for code, heatmap in explanations.items()}
+        files |= {heatmap_name(code): pack_heatmap(heatmap) for code, heatmap in explanations.items()}
     return files

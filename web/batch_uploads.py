@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from flask import Flask, current_app
 from sqlalchemy import func, select
@@ -13,10 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import FileStorage
 
 from web.archives import NESTED, BadArchiveError, BadEntryError, entries_of, is_archive, too_large
+from web.batch_names import batch_name, common_folder, is_junk, tidy_path
 from web.database import db, now
-from web.forms import tidy_line
 from web.models import Batch, BatchItem, User, new_key
-from web.models.batches import BATCH_NAME_LENGTH
 from web.multipart import size_of
 from web.storage import WaitingUploads
 
@@ -25,7 +23,6 @@ log = logging.getLogger(__name__)
 OPEN_STATES = ("waiting", "working")
 """Of files that have no answer yet, and whose upload is on the disk."""
 _NAME_LENGTH = 255
-_JUNK = {"thumbs.db", "desktop.ini", "__macosx"}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -90,13 +87,13 @@ def receive_batch(
     config = current_app.config
     most_bytes = config["DERM_BATCH_MB"] * 1_000_000
     sources = [source for file in files if file.filename for source in _sources_of(file)]
-    sources = [source for source in sources if not _is_junk(source.name)]
+    sources = [source for source in sources if not is_junk(source.name)]
     _check(user, sources, most_bytes)
-    folder = _common_folder(sources)
+    folder = common_folder([source.name for source in sources])
     batch = Batch(
         user_id=user.id,
         key=new_key(),
-        name=_title(name, folder, files, len(sources))[:BATCH_NAME_LENGTH],
+        name=batch_name(name, folder, [file.filename or "" for file in files], len(sources)),
         total=len(sources),
     )
     allowance, items = Allowance(most_bytes), []
@@ -149,8 +146,8 @@ def _check(user: User, sources: Sequence[Source], most_bytes: int) -> None:
     )
     if (db.session.scalar(unfinished) or 0) >= current_app.config["BATCHES_AT_ONCE"]:
         raise BatchRefusedError(
-            f"{current_app.config['BATCHES_AT_ONCE']} of your batches are still being answered. "
-            "Wait until one is done, or cancel it."
+            f"{current_app.config['BATCHES_AT_ONCE']} of your batches are not done yet. "
+            "Wait until one is, continue one that is paused, or cancel one."
         )
 
 
@@ -159,7 +156,7 @@ def _too_much(most_bytes: int) -> str:
 
 
 def _sources_of(file: FileStorage) -> Iterator[Source]:
-    name = _tidy(file.filename or "")
+    name = tidy_path(file.filename or "")
     if not is_archive(name):
         yield Source(name, size_of(file), lambda limit: _chunks_of(file, limit))
         return
@@ -169,7 +166,7 @@ def _sources_of(file: FileStorage) -> Iterator[Source]:
         yield Source(name, fault=str(err))
         return
     for entry in entries:
-        inner = _tidy(entry.name)
+        inner = tidy_path(entry.name)
         if is_archive(inner):
             yield Source(inner, fault=NESTED)
         else:
@@ -227,32 +224,3 @@ def _withdraw(key: str, uploads: Collection[str]) -> None:
         return
     if not committed:
         waiting_uploads().delete(uploads)
-
-
-def _tidy(name: str) -> str:
-    """Returns a path as it is shown: one line, forward slashes, nothing that leads upwards."""
-    parts = tidy_line(name.replace("\\", "/")).split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..")) or "unnamed"
-
-
-def _is_junk(name: str) -> bool:
-    """Says whether a system put the file there by itself."""
-    return any(part.startswith(".") or part.lower() in _JUNK for part in name.split("/"))
-
-
-def _common_folder(sources: Sequence[Source]) -> str:
-    """Returns the folder that all files lie in, with a slash at its end; empty where there is none."""
-    first, slash, _ = sources[0].name.partition("/")
-    folder = first + slash
-    return folder if slash and all(source.name.startswith(folder) for source in sources) else ""
-
-
-def _title(given: str, folder: str, files: Sequence[FileStorage], count: int) -> str:
-    """Returns what the batch is called: as its sender says, or like its folder or its zip."""
-    if given := tidy_line(given):
-        return given
-    if folder:
-        return folder[:-1]
-    if len(files) == 1 and is_archive(files[0].filename or ""):
-        return PurePosixPath(_tidy(files[0].filename or "")).stem
-    return "1 file" if count == 1 else f"{count} files"

@@ -155,12 +155,16 @@ def _free() -> ColumnElement[bool]:
     return or_(BatchItem.state == "waiting", and_(BatchItem.state == "working", abandoned))
 
 
+def _paused() -> ColumnElement[bool]:
+    return exists().where(Batch.id == BatchItem.batch_id, Batch.paused_at.is_not(None))
+
+
 def _candidates() -> list[Any]:
     """Returns some files that may be claimed, those first that stand first in their batch: so batches take turns."""
     query = (
         select(BatchItem.id, BatchItem.batch_id, BatchItem.upload_key, BatchItem.attempts, Batch.user_id)
         .join(Batch, Batch.id == BatchItem.batch_id)
-        .where(_free(), Batch.cancelled_at.is_(None))
+        .where(_free(), Batch.cancelled_at.is_(None), Batch.paused_at.is_(None))
         .order_by(BatchItem.position, BatchItem.id)
         .limit(_CANDIDATES)
     )
@@ -172,7 +176,7 @@ def _claim() -> Claim | None:
         moment = now()
         taken = _changed(
             update(BatchItem)
-            .where(BatchItem.id == row.id, _free())
+            .where(BatchItem.id == row.id, _free(), ~_paused())
             .values(state="working", claimed_at=moment, attempts=BatchItem.attempts + 1)
         )
         db.session.commit()

@@ -1,4 +1,4 @@
-"""The pages of batches: sending many photographs, watching how far they are, the table, cancelling and deleting."""
+"""The pages of batches: sending many photographs, watching how far they are, the table, and what is done with them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf import FlaskForm
 from sqlalchemy import select
 from werkzeug.exceptions import RequestEntityTooLarge
-from wtforms import RadioField, StringField
-from wtforms.validators import InputRequired, Length
 
-from web.batch_records import GROUPS, SORTS, cancel_batch, delete_batch, progress_of, rows_csv, rows_of
+from web.batch_changes import cancel_batch, continue_batch, delete_batch, pause_batch
+from web.batch_forms import BatchForm, DeleteBatchForm
+from web.batch_progress import Progress, progress_of, progress_of_each
+from web.batch_records import GROUPS, SORTS, rows_csv, rows_of
 from web.batch_uploads import BatchRefusedError, receive_batch, waiting_uploads
 from web.batch_worker import worker
 from web.database import db
 from web.errors import drain_request
-from web.forms import tidy_line
 from web.models import Batch
-from web.models.batches import BATCH_NAME_LENGTH
 from web.multipart import Request
+from web.paging import batches_page
 from web.security import login_manager
 
 batches = Blueprint("batches", __name__)
@@ -40,31 +39,6 @@ _OVERHEAD_BYTES = 1_000_000
 """What a form may take beside its files: their names, and what stands between them."""
 _PARTS_OVER = 2
 """A folder with more files than a batch takes still arrives, up to this many times as many, to be told so in words."""
-_LISTED = 30
-
-
-class BatchForm(FlaskForm):
-    """A name beside the files."""
-
-    name = StringField(
-        "Name",
-        filters=[tidy_line],
-        validators=[Length(max=BATCH_NAME_LENGTH, message=f"Use at most {BATCH_NAME_LENGTH} characters.")],
-    )
-
-
-class DeleteBatchForm(FlaskForm):
-    """Whether the answers go with the batch."""
-
-    answers = RadioField(
-        "Answers",
-        choices={
-            "keep": "Keep the answers in the history",
-            "delete": "Delete the answers and their pictures too",
-        },
-        default="keep",
-        validators=[InputRequired("Choose what becomes of the answers.")],
-    )
 
 
 def own_batch(key: str) -> Batch:
@@ -129,11 +103,13 @@ def _too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
 def batch(batch: str) -> ResponseReturnValue:
     """Shows how far a batch is, and its table; `?sort=risk&order=descending&show=refer` orders and narrows it."""
     found = own_batch(batch)
+    known = progress_of(found)
     view = _view()
     return render_template(
         "batch.html",
         batch=found,
-        progress=progress_of(found),
+        progress=known,
+        standing=_standing(found, known),
         rows=rows_of(found, sort=view["sort"], descending=view["order"] == "descending", group=view["show"]),
         view=view,
     )
@@ -141,9 +117,11 @@ def batch(batch: str) -> ResponseReturnValue:
 
 @batches.get("/batches/<batch>/progress")
 def progress(batch: str) -> ResponseReturnValue:
-    """Says in JSON how far a batch is: counts, and about how long it will take."""
-    known = progress_of(own_batch(batch))
+    """Says in JSON how far a batch is: counts, and that it is paused or about how long it will take."""
+    found = own_batch(batch)
+    known = progress_of(found)
     return {
+        "state": found.state,
         "total": known.total,
         "done": known.done,
         "refer": known.refer,
@@ -151,7 +129,7 @@ def progress(batch: str) -> ResponseReturnValue:
         "unsure": known.unsure,
         "failed": known.failed,
         "waiting": known.waiting,
-        "left": known.left_text,
+        "standing": _standing(found, known),
     }
 
 
@@ -163,6 +141,21 @@ def table_csv(batch: str) -> ResponseReturnValue:
     response.headers["Content-Type"] = "text/csv; charset=utf-8"
     response.headers["Content-Disposition"] = f'attachment; filename="batch-{found.created_at:%Y-%m-%d}.csv"'
     return response
+
+
+@batches.post("/batches/<batch>/pause")
+def pause(batch: str) -> ResponseReturnValue:
+    """Begins no further file of a batch, until it is continued."""
+    pause_batch(own_batch(batch))
+    return redirect(url_for("batches.batch", batch=batch), 303)
+
+
+@batches.post("/batches/<batch>/continue")
+def resume(batch: str) -> ResponseReturnValue:
+    """Goes on with a batch that is paused."""
+    continue_batch(own_batch(batch))
+    worker().wake()
+    return redirect(url_for("batches.batch", batch=batch), 303)
 
 
 @batches.post("/batches/<batch>/cancel")
@@ -196,6 +189,11 @@ def delete(batch: str) -> ResponseReturnValue:
     return redirect(url_for("batches.index"), 303)
 
 
+def _standing(batch: Batch, known: Progress) -> str:
+    """Writes how a batch stands: that it is paused, or about how long it will take; empty where that cannot be told."""
+    return "Paused: no further file is begun." if batch.state == "paused" else known.left_text
+
+
 def _view() -> dict[str, str]:
     """Reads how the table is to be shown; what cannot be read counts as the usual."""
     given = request.args
@@ -207,18 +205,19 @@ def _view() -> dict[str, str]:
 
 
 def _index_page(form: BatchForm, problem: str = "", *, status: int = 200) -> ResponseReturnValue:
-    query = (
-        select(Batch)
-        .where(Batch.user_id == current_user.id)
-        .order_by(Batch.created_at.desc(), Batch.key)
-        .limit(_LISTED)
-    )
     config = current_app.config
+    page = batches_page(
+        current_user,
+        config["HISTORY_PAGE_SIZE"],
+        before=request.args.get("before"),
+        after=request.args.get("after"),
+    )
     return render_template(
         "batches.html",
         form=form,
         problem=problem,
-        listed=[(batch, progress_of(batch)) for batch in db.session.scalars(query)],
+        page=page,
+        listed=list(zip(page.rows, progress_of_each(page.rows), strict=True)),
         most_files=config["BATCH_FILES"],
         most_megabytes=config["DERM_BATCH_MB"],
     ), status

@@ -1,4 +1,4 @@
-"""What is done from the command line: `flask --app web create-admin` and `export-reviewed`."""
+"""What is done from the command line: `flask --app web create-admin`, `clear-second-factor` and `export-reviewed`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from web.forms import tidy_email, tidy_line
 from web.models import NAME_LENGTH, User
 from web.passwords import password_fault, passwords
 from web.reviewed import export_reviewed
+from web.second_factor import remove_factor
 from web.sessions import end_all_sessions
 
 WRONG_INPUT = 2
@@ -38,6 +39,16 @@ def init_commands(app: Flask) -> None:
         upgrade_database(app)
         with app.app_context():
             click.echo(_create_admin(tidy_email(email), tidy_line(name)[:NAME_LENGTH]))
+
+    @app.cli.command("clear-second-factor")
+    @click.argument("email")
+    def clear_second_factor(email: str) -> None:
+        """Remove the second factor of an account whose owner lost it, such as that of the only admin.
+
+        From then on the password alone opens it. Every browser signed in with it is signed out.
+        """
+        with app.app_context():
+            click.echo(_clear_second_factor(tidy_email(email)))
 
     @app.cli.command("export-reviewed")
     @click.argument("folder", type=click.Path(path_type=Path))
@@ -69,6 +80,17 @@ def _create_admin(email: str, name: str) -> str:
     record("account.made" if made else "user.role-changed", "user", email, role="admin")
     db.session.commit()
     return f"{email} is an admin."
+
+
+def _clear_second_factor(email: str) -> str:
+    user = db.session.scalar(select(User).where(User.email == email))
+    if user is None:
+        _fail(f"There is no account {email!r}. Give the address that it signs in with.")
+    remove_factor(user)
+    end_all_sessions(user)
+    record("second-factor.cleared", "user", email)
+    db.session.commit()
+    return f"{email} signs in by the password alone."
 
 
 def _read_password() -> str:

@@ -7,7 +7,16 @@ import unicodedata
 
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import EmailField, Field, Form, PasswordField, StringField, TextAreaField, ValidationError
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    Form,
+    PasswordField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.validators import InputRequired, Length
 
 from web.models import EMAIL_LENGTH, NAME_LENGTH, NOTE_LENGTH
@@ -92,6 +101,7 @@ class ChangePasswordForm(FlaskForm):
 
     current = PasswordField("Current password", validators=[_needs_password, _bounded_password])
     new = PasswordField("New password", validators=[InputRequired("Choose a new password.")])
+    end_tokens = BooleanField("Revoke the API tokens, too", default=True)
 
     def __init__(self, *personal: str) -> None:
         super().__init__()
@@ -105,10 +115,28 @@ class ChangePasswordForm(FlaskForm):
             raise ValidationError("This is the password you have. Choose another.")
 
 
-class DeleteAccountForm(FlaskForm):
-    """Ending an account for good."""
+class OwnPasswordForm(FlaskForm):
+    """The password, asked of somebody who is signed in."""
 
     password = PasswordField("Your password", validators=[_needs_password, _bounded_password])
+
+
+_code = StringField(
+    "Code",
+    validators=[InputRequired("Enter the code."), Length(max=64, message="This is longer than any code.")],
+)
+
+
+class CodeForm(FlaskForm):
+    """A code of an app, or a recovery code."""
+
+    code = _code
+
+
+class OwnPasswordAndCodeForm(OwnPasswordForm):
+    """The password and a code, asked of somebody who is signed in."""
+
+    code = _code
 
 
 class PictureForm(PatientForm, VisitForm):

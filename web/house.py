@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, text
 
 from web.database import db
 from web.inference import inference
-from web.models import BatchItem, Prediction, User, UserSession
+from web.models import BatchItem, Prediction, SecondFactor, User, UserSession
 
 PAGE_SIZE = 50
 
@@ -22,6 +22,7 @@ class House:
 
     people: dict[str, int]
     disabled: int
+    second_factors: int
     answers: int
     pictures_bytes: int
     database: str
@@ -61,6 +62,8 @@ def state_of_house() -> House:
         disabled=db.session.scalar(
             select(func.count()).select_from(User).where(User.disabled_at.is_not(None))
         )
+        or 0,
+        second_factors=db.session.scalar(select(func.count()).where(SecondFactor.confirmed_at.is_not(None)))
         or 0,
         answers=answers,
         pictures_bytes=size,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -16,11 +14,11 @@ from web.database import db
 from web.forms import tidy_line
 from web.history_filters import TEXT_LENGTH
 from web.lesion_forms import DeleteLesionForm, LesionForm, place_name, place_of
+from web.lesion_pair import pair_of
 from web.lesion_timeline import risk_chart, trend
 from web.models import Lesion, Prediction
 from web.paging import lesions_page
-from web.presentation import explained_code
-from web.visits import Visit, count_visits, own_lesion, summaries_of, visits_of
+from web.visits import count_visits, own_lesion, summaries_of, visits_of
 
 lesions = Blueprint("lesions", __name__)
 
@@ -66,22 +64,30 @@ def new() -> ResponseReturnValue:
 
 @lesions.get("/lesions/<lesion>")
 def show(lesion: str) -> ResponseReturnValue:
-    """Shows a lesion over time; `?left=` and `?right=` choose the two photographs that stand side by side."""
+    """Shows a lesion over time.
+
+    `?left=` and `?right=` choose the two photographs that stand side by side, `?class=` what their heatmaps explain.
+    """
     shown = own_lesion(lesion)
+    asked = request.args
     visits = visits_of(shown)
     return render_template(
         "lesion.html",
         lesion=shown,
         visits=visits,
         total=len(visits) if len(visits) < 2 else count_visits(shown),
-        pair=_pair(visits),
+        pair=pair_of(
+            visits,
+            left=asked.get("left", ""),
+            right=asked.get("right", ""),
+            code=asked.get("class", ""),
+        ),
         chart=risk_chart(visits),
         trend=trend(visits) if visits else None,
         sizes=[visit for visit in visits if visit.answered and visit.prediction.lesion_share is not None],
         drawing=DRAWING,
         place=place_of(shown),
         place_name=place_name,
-        explained=_explained(visits),
     )
 
 
@@ -134,23 +140,3 @@ def _with(removed: int) -> str:
 def _form_page(form: LesionForm, lesion: Lesion | None) -> ResponseReturnValue:
     status = 400 if request.method == "POST" else 200
     return render_template("lesion_form.html", form=form, lesion=lesion, drawing=DRAWING), status
-
-
-def _pair(visits: Sequence[Visit]) -> tuple[Visit, Visit] | None:
-    """Returns the two photographs that were asked for, or else the latest and the answered one before it.
-
-    Where none before it was answered it is the one just before; None where there is but one photograph.
-    """
-    if len(visits) < 2:
-        return None
-    by_key = {visit.prediction.key: visit for visit in visits}
-    before = next((visit for visit in reversed(visits[:-1]) if visit.answered), visits[-2])
-    left = by_key.get(request.args.get("left", ""), before)
-    right = by_key.get(request.args.get("right", ""), visits[-1])
-    return left, right
-
-
-def _explained(visits: Sequence[Visit]) -> str:
-    """Returns the class that the heatmaps of a lesion explain: the latest answer's, so that they can be compared."""
-    answered = [visit for visit in visits if visit.answered]
-    return explained_code(answered[-1].prediction) if answered else ""

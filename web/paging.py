@@ -1,7 +1,7 @@
 """Lists in pages, newest first, by key and not by number: a page does not shift when rows come or go.
 
 A page costs the same wherever it stands, and however many rows there are: the database reads it from an index. Knows
-the order (created_at, key) alone; what the rows are is the caller's.
+the order (created_at, key) alone, where a shared answer goes by the answer's key; what the rows are is the caller's.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import contains_eager, selectinload
 
 from web.database import UTCDateTime, db
 from web.history_filters import HistoryFilters
-from web.models import Lesion, Prediction, User
+from web.models import Batch, Lesion, Prediction, Share, User
 
 MOST_COUNTED = 1000
 """How far a list is counted; beyond it, it has "over 1,000"."""
@@ -26,7 +26,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _Place = tuple[datetime, str]
 
-Row = TypeVar("Row", Prediction, Lesion)
+Row = TypeVar("Row", Prediction, Lesion, Batch, Share)
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,27 @@ def lesions_page(
     return _page(query, Lesion, size, _parse(before), _parse(after), counted=not text)
 
 
+def batches_page(
+    user: User, size: int, *, before: str | None = None, after: str | None = None
+) -> Page[Batch]:
+    """Returns up to `size` batches, the newest or those next to a cursor."""
+    query = select(Batch).where(Batch.user_id == user.id)
+    return _page(query, Batch, size, _parse(before), _parse(after), counted=True)
+
+
+def inbox_page(
+    clinician: User, size: int, *, before: str | None = None, after: str | None = None
+) -> Page[Share]:
+    """Returns up to `size` answers that others shared with a clinician, the newest or those next to a cursor."""
+    query = (
+        select(Share)
+        .join(Share.prediction)
+        .where(Share.clinician_id == clinician.id)
+        .options(contains_eager(Share.prediction))
+    )
+    return _page(query, Share, size, _parse(before), _parse(after), counted=True)
+
+
 def _page(
     query: Select[Row],
     table: type[Row],
@@ -111,8 +132,9 @@ def _page(
     backwards = before is None and after is not None
     upper = min(filter(None, (before, newest)), default=None)
     lower = max(filter(None, (after if backwards else None, oldest)), default=None)
-    newest_first = (table.created_at.desc(), table.key.desc())
-    oldest_first = (table.created_at.asc(), table.key.asc())
+    key = _key_of(table)
+    newest_first = (table.created_at.desc(), key.desc())
+    oldest_first = (table.created_at.asc(), key.asc())
     ordered = query.where(*_between(table, lower, upper)).order_by(
         *(oldest_first if backwards else newest_first)
     )
@@ -141,13 +163,21 @@ def _page(
 
 
 def _between(table: type[Row], lower: _Place | None, upper: _Place | None) -> list[ColumnElement[bool]]:
-    position: Any = tuple_(table.created_at, table.key)
-    bounds = []
+    position: Any = tuple_(table.created_at, _key_of(table))
+    bounds: list[ColumnElement[bool]] = []
     if lower is not None:
         bounds.append(position > _literal(lower))
+        if table is Share:  # The key stands in another table: an index must be told of the moment by itself.
+            bounds.append(table.created_at >= literal(lower[0], UTCDateTime))
     if upper is not None:
         bounds.append(position < _literal(upper))
+        if table is Share:
+            bounds.append(table.created_at <= literal(upper[0], UTCDateTime))
     return bounds
+
+
+def _key_of(table: Any) -> Any:
+    return Prediction.key if table is Share else table.key
 
 
 def _exists(query: Select[Row]) -> bool:
@@ -171,12 +201,13 @@ def _literal(place: _Place) -> Any:
     return tuple_(literal(place[0], UTCDateTime), literal(place[1]))
 
 
-def _place(row: Prediction | Lesion) -> _Place:
-    return row.created_at, row.key
+def _place(row: Prediction | Lesion | Batch | Share) -> _Place:
+    return row.created_at, row.prediction.key if isinstance(row, Share) else row.key
 
 
-def _cursor(row: Prediction | Lesion) -> str:
-    return f"{(row.created_at - _EPOCH) // _MICROSECOND}-{row.key}"
+def _cursor(row: Prediction | Lesion | Batch | Share) -> str:
+    moment, key = _place(row)
+    return f"{(moment - _EPOCH) // _MICROSECOND}-{key}"
 
 
 def _parse(cursor: str | None) -> _Place | None:

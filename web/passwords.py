@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import Flask, current_app
 
-from web.common_passwords import COMMON_PASSWORDS, COMMON_WORDS
+from web.breached_passwords import BreachedPasswords
+from web.common_passwords import FIELD_WORDS, is_common, is_made_of
 
 SHORTEST, LONGEST = 10, 128
-_LOOKALIKES = str.maketrans("013457@$!", "oieastasi")
 
 
 class Passwords:
@@ -48,8 +49,10 @@ class Passwords:
 
 
 def init_passwords(app: Flask) -> None:
-    """Gives the app its hasher."""
+    """Gives the app its hasher, and the file of breached passwords where DERM_BREACHED_PASSWORDS names one."""
     app.extensions["passwords"] = Passwords(**app.config["ARGON2"])
+    path = app.config["DERM_BREACHED_PASSWORDS"]
+    app.extensions["breached_passwords"] = BreachedPasswords(Path(path).expanduser()) if path else ()
 
 
 def passwords() -> Passwords:
@@ -68,15 +71,20 @@ def password_fault(password: str, *personal: str) -> str | None:
         return f"Use at least {SHORTEST} characters. A few words with spaces between them are easy to keep in mind."
     if len(password) > LONGEST:
         return f"Use at most {LONGEST} characters."
-    plain = _normalised(password).casefold()
-    words = {plain, plain.translate(_LOOKALIKES)}
-    cores = {re.sub(r"^[\W\d_]+|[\W\d_]+$", "", word) for word in words}
-    if words & COMMON_PASSWORDS or cores & (COMMON_WORDS | {""}) or len(set(plain)) <= 3:
-        return "This is one of the first passwords that anybody would try. Choose another."
-    own = {part.casefold() for text in personal for part in (text, text.partition("@")[0]) if part}
-    if words & own or cores & own:
+    own = [word for text in personal for word in (text, *re.split(r"[\W_]+", text)) if word]
+    if is_made_of(password, own):
         return "This is your own name or address. Choose something that nobody knows of you."
+    if is_made_of(password, [*FIELD_WORDS, *own]) or is_common(_normalised(password), own):
+        return "This is one of the first passwords that anybody would try. Choose another."
+    if _is_breached(password):
+        return "This password is known from a breach of another site. Choose one that you use nowhere else."
     return None
+
+
+def _is_breached(password: str) -> bool:
+    """Says whether the password, as typed or as it is kept, stands in the file that the app was given."""
+    known = current_app.extensions["breached_passwords"] if current_app else ()
+    return any(written in known for written in {password, _normalised(password)})
 
 
 def _normalised(password: str) -> str:

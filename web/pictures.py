@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from derm_core import heatmap_to_rgba, load_image
+from derm_core import heatmap_to_rgba, load_image, unpack_heatmap
+from web.scanning import scan_upload
 
 SAMPLE = Path(__file__).parent / "static" / "sample.jpg"
 """The sample picture, as `web.sample` draws it."""
@@ -24,7 +24,6 @@ OVERLAY_SIDE = 960
 _JPEG_QUALITY = 92
 _THUMBNAIL_QUALITY = 82
 _OVERLAY_QUALITY = 85
-_DEEP = 65535
 
 
 def read_photograph(data: bytes) -> Image.Image:
@@ -32,6 +31,7 @@ def read_photograph(data: bytes) -> Image.Image:
 
     Raises InvalidImageError with a sentence for the user.
     """
+    scan_upload(data)
     image = load_image(data, min_side=PHOTO_SIDE)
     return _bounded(image, PHOTO_SIDE)
 
@@ -57,19 +57,11 @@ def heatmap_name(code: str) -> str:
     return f"heatmap-{code}.png"
 
 
-def heatmap_png(heatmap: NDArray[np.float32]) -> bytes:
-    """Returns a heatmap, float32 (H, W) in [0, 1], as it is kept: a PNG of 16-bit greys."""
-    buffer = io.BytesIO()
-    # Level 1: the maps are smooth, so that more work makes them a hundredth smaller and takes four times as long.
-    Image.fromarray((heatmap * _DEEP).round().astype(np.uint16)).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 def overlay_webp(kept: bytes, width: int, height: int) -> bytes:
     """Returns a kept heatmap in colours, to be laid over its photograph: WebP, clear where there is little weight.
 
     Args:
-        kept: what heatmap_png returned.
+        kept: what pack_heatmap returned.
         width, height: of the photograph, in pixels; the overlay's long side is at most OVERLAY_SIDE.
     """
     buffer = io.BytesIO()
@@ -85,13 +77,8 @@ def overlay_png(kept: bytes, width: int, height: int) -> bytes:
     return buffer.getvalue()
 
 
-def heatmap_shares(kept: bytes) -> NDArray[np.float32]:
-    """Returns a kept heatmap as it was: float32 (H, W) in [0, 1]."""
-    return np.asarray(Image.open(io.BytesIO(kept), formats=["PNG"]), dtype=np.float32) / np.float32(_DEEP)
-
-
 def _overlay(kept: bytes, width: int, height: int) -> Image.Image:
-    shares = heatmap_shares(kept)
+    shares = unpack_heatmap(kept)
     size = _bounded_size((width, height), OVERLAY_SIDE)
     smooth = Image.fromarray(shares).resize(size, Image.Resampling.BICUBIC)
     return Image.fromarray(heatmap_to_rgba(np.asarray(smooth).clip(0.0, 1.0)))
@@ -109,5 +96,6 @@ def _bounded(image: Image.Image, side: int) -> Image.Image:
 
 def _jpeg(image: Image.Image, quality: int, *, subsampling: int) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+    # Not optimized: Pillow would write the file through one buffer, which a photograph full of detail overflows.
+    image.save(buffer, "JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, url_for
 from wtforms import Field
 
-from derm_core import DIAGNOSES, NOTICE, percent, percents_apart
+from derm_core import DIAGNOSES, NOTICE, percent, percents_apart, plausible_words
 from web.models import Prediction
 from web.patients import answered_with, patient_text
 
@@ -81,6 +81,11 @@ def measured_sentence(prediction: Prediction) -> str | None:
         source = f" ({measured['measured_on']})" if measured.get("measured_on") else ""
         sentence += f" Measured on {measured['lesions']:,} lesions that it was not trained on{source}."
     return sentence
+
+
+def plausible_of(prediction: Prediction) -> tuple[str, str]:
+    """Says which diagnoses cannot be ruled out, and how often such a list holds the truth; empty where none is kept."""
+    return plausible_words(prediction.plausible or (), prediction.plausible_level)
 
 
 @dataclass(frozen=True)
@@ -175,9 +180,11 @@ def init_presentation(app: Flask) -> None:
         attributes=attributes,
         class_bars=class_bars,
         diagnosis_name=diagnosis_name,
+        explained_code=explained_code,
         leading_malignancy=leading_malignancy,
         measured_sentence=measured_sentence,
         patient_text=patient_text,
+        plausible_of=plausible_of,
         risk_and_point=risk_and_point,
         risk_scale=risk_scale,
         static_url=static_url,

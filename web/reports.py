@@ -11,13 +11,20 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
-from derm_core import PatientContext, QualityFlag, ReportedAnswer, answer_report, lesion_report
+from derm_core import (
+    PatientContext,
+    QualityFlag,
+    ReportedAnswer,
+    answer_report,
+    lesion_report,
+    unpack_heatmap,
+)
 from derm_core import Prediction as Answer
 from web.answering import store
 from web.database import db
 from web.lesion_forms import place_name
 from web.models import Prediction, Review
-from web.pictures import PHOTO, heatmap_name, heatmap_shares
+from web.pictures import PHOTO, heatmap_name
 from web.presentation import diagnosis_name, explained_code, measured_sentence
 from web.seeing import is_own, note_seen, seen_prediction
 from web.visits import own_lesion, visits_of
@@ -72,6 +79,7 @@ def answer_of(row: Prediction) -> Answer:
         model_sha256=row.model_sha256,
         seconds=row.seconds,
         context=tuple(row.context.split()),
+        plausible=tuple(row.plausible or ()),
     )
 
 
@@ -84,11 +92,12 @@ def _reported(row: Prediction, *, explained: bool) -> ReportedAnswer:
         photograph=_path(row, PHOTO),
         answered_at=row.created_at,
         taken_on=row.taken_on,
-        heatmap=heatmap_shares(_path(row, heatmap_name(code)).read_bytes()) if shows_heatmap else None,
+        heatmap=unpack_heatmap(_path(row, heatmap_name(code)).read_bytes()) if shows_heatmap else None,
         explained=code,
         patient=PatientContext(row.age, row.sex, row.site),
         note=row.note,
         measured=measured_sentence(row) or "",
+        plausible_level=row.plausible_level,
         review=_review_text(row),
         is_sample=row.is_sample,
         record=row.key,

@@ -1,4 +1,8 @@
-"""Brings a backup into an empty home and an empty database, of either kind. Makes no backup."""
+"""Brings a backup into an empty home and an empty database, of either kind. Makes no backup.
+
+What had been ended since the backup must not come back with it. So nobody is signed in afterwards, no API token works,
+and no invitation is open.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import inspect, select
+from sqlalchemy import Connection, inspect, select, update
 
 from web.answering import store
 from web.backup import expected_files
@@ -22,8 +26,8 @@ from web.backup_folder import (
     verify_backup,
 )
 from web.batch_uploads import waiting_uploads
-from web.database import Base, db, upgrade_database
-from web.models import Prediction
+from web.database import Base, db, now, upgrade_database
+from web.models import ApiToken, Invitation, Prediction
 from web.row_files import copied_tables, head_revision, insert_rows, read_rows
 
 
@@ -31,7 +35,7 @@ def restore_backup(app: Flask, source: Path, progress: Progress = lambda items, 
     """Restores a backup and returns its manifest. No server may run on the target.
 
     Every checksum is compared first. Then the files are copied, and then all rows are committed at once: a restore that
-    was stopped leaves no row, and can be run again.
+    was stopped leaves no row, and can be run again. API tokens and open invitations are ended.
     Raises BackupError where the backup is not whole, was made by another version, or the target holds anything.
     """
     source = source.expanduser().absolute()
@@ -96,6 +100,13 @@ def _insert_all(source: Path, manifest: Manifest) -> None:
                     f"{table.name} has {count} rows; {manifest.tables.get(table.name)} were backed up. "
                     "Nothing was restored; take another backup."
                 )
+        _end_ways_in(connection)
+
+
+def _end_ways_in(connection: Connection) -> None:
+    """Ends the tokens and the invitations that the backup holds as open. Sessions are not in it."""
+    connection.execute(update(ApiToken).where(ApiToken.revoked_at.is_(None)).values(revoked_at=now()))
+    connection.execute(update(Invitation).where(Invitation.used_at.is_(None)).values(used_at=now()))
 
 
 def _check_files(manifest: Manifest) -> None:

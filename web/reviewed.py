@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Select, func, select
 
-from derm_core import DatasetError
+from derm_core import ReviewedCase, write_reviewed
 from web.answering import store
 from web.audit import record
 from web.database import db
@@ -19,10 +18,6 @@ from web.pictures import PHOTO
 
 if TYPE_CHECKING:
     from derm_core import Dataset
-
-CONFIRMED_BY = {"histopathology": "histo", "follow-up": "follow_up", "consensus": "consensus"}
-"""How a diagnosis is known, in the words of the website -> in those of the published datasets."""
-_TEST, _VAL = 0.1, 0.2  # upper bounds of a lesion's number in [0, 1)
 
 
 @dataclass(frozen=True)
@@ -50,39 +45,20 @@ def count_reviews() -> ReviewCounts:
 def export_reviewed(folder: Path) -> Dataset:
     """Writes every confirmed case that is no sample, its photograph as it is kept, and notes it in the audit log.
 
-    A lesion keeps its split from export to export, as a number made from its name decides: what a model was tested on
-    is never trained on later. Names of people, notes and lesions' nicknames stay behind.
+    Splits are those of `derm_core.write_reviewed`. Names of people, notes and lesions' nicknames stay behind.
 
     Raises DatasetError where the folder exists, or there is no case yet.
     """
-    import pandas as pd  # here, because it is large and no page needs it
-
-    from derm_core import write_dataset
-
-    cases = [
-        (prediction, lesion, _confirmed_by(prediction)) for prediction, lesion in db.session.execute(_cases())
-    ]
-    if not cases:
-        raise DatasetError("No case is reviewed yet. Record a confirmed diagnosis first.")
-    rows = [_row(prediction, lesion or prediction.key, known_by) for prediction, lesion, known_by in cases]
-    dataset = write_dataset(
-        folder,
-        pd.DataFrame(rows),
-        _photographs([prediction.key for prediction, _, _ in cases]),
-        provenance={
-            "source": "reviewed cases",
-            "licence": "",
-            "split": {"val": 0.1, "test": 0.1, "by": "lesion"},
-        },
-    )
-    record("cases.exported", "dataset", folder.name, cases=len(rows))
+    cases = [_case(prediction, lesion) for prediction, lesion in db.session.execute(_cases())]
+    dataset = write_reviewed(folder, cases, _photographs(case.image.removesuffix(".jpg") for case in cases))
+    record("cases.exported", "dataset", folder.name, cases=len(cases))
     db.session.commit()
     return dataset
 
 
-def _cases() -> Select[Prediction, str]:
+def _cases() -> Select[Prediction, str | None]:
     return (
-        select(Prediction, Lesion.key)
+        select(Prediction, func.coalesce(Lesion.origin, Lesion.key))
         .outerjoin(Lesion, Lesion.id == Prediction.lesion_id)
         .where(Prediction.review == "confirmed", Prediction.is_sample.is_(False))
         .order_by(Prediction.id)
@@ -93,26 +69,21 @@ def _confirmed_by(prediction: Prediction) -> str:
     query = (
         select(Review.confirmed_by).where(Review.prediction_id == prediction.id).order_by(Review.id.desc())
     )
-    return CONFIRMED_BY.get(db.session.scalar(query.limit(1)) or "", "")
+    return db.session.scalar(query.limit(1)) or ""
 
 
-def _row(prediction: Prediction, lesion: str, known_by: str) -> dict[str, Any]:
-    return {
-        "image": f"{prediction.key}.jpg",
-        "diagnosis": prediction.confirmed,
-        "lesion_id": lesion,
-        "age": prediction.age,
-        "sex": prediction.sex,
-        "site": prediction.site,
-        "confirmed_by": known_by,
-        "split": _split(lesion),
-    }
+def _case(prediction: Prediction, lesion: str | None) -> ReviewedCase:
+    return ReviewedCase(
+        image=f"{prediction.key}.jpg",
+        diagnosis=prediction.confirmed,
+        # As it is called where it comes from: there as here it must stay on one side of the splits.
+        lesion=lesion or prediction.origin or prediction.key,
+        age=prediction.age,
+        sex=prediction.sex,
+        site=prediction.site,
+        confirmed_by=_confirmed_by(prediction),
+    )
 
 
-def _split(lesion: str) -> str:
-    number = int(hashlib.sha256(lesion.encode()).hexdigest()[:8], 16) / 2**32
-    return "test" if number < _TEST else "val" if number < _VAL else "train"
-
-
-def _photographs(keys: list[str]) -> Iterator[bytes]:
+def _photographs(keys: Iterable[str]) -> Iterator[bytes]:
     return (store().path(key, PHOTO).read_bytes() for key in keys)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import delete, select
@@ -15,13 +15,12 @@ from web.audit import record
 from web.database import db
 from web.management_forms import ReviewForm, ShareForm
 from web.models import Prediction, Review, Share, User
+from web.paging import inbox_page
 from web.roles import requires_role
 from web.seeing import own_prediction, seen_prediction
 from web.throttle import Attempt, TooManyAttemptsError
 
 reviews = Blueprint("reviews", __name__)
-
-INBOX_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,18 @@ def clinicians_asked(prediction: Prediction) -> list[User]:
 @requires_role("clinician")
 def inbox() -> ResponseReturnValue:
     """Lists the answers that others shared with the signed-in clinician, newest first."""
-    query = (
-        select(Prediction, User.name, Share)
-        .join(Share, Share.prediction_id == Prediction.id)
-        .join(User, User.id == Prediction.user_id)
-        .where(Share.clinician_id == current_user.id)
-        .order_by(Share.created_at.desc(), Share.id.desc())
-        .limit(INBOX_LENGTH)
+    page = inbox_page(
+        current_user,
+        current_app.config["HISTORY_PAGE_SIZE"],
+        before=request.args.get("before"),
+        after=request.args.get("after"),
     )
-    cases = [SharedCase(*row) for row in db.session.execute(query)]
-    return render_template("review_inbox.html", cases=cases)
+    owners = {share.prediction.user_id for share in page.rows}
+    names = dict(db.session.execute(select(User.id, User.name).where(User.id.in_(owners))).all())
+    cases = [
+        SharedCase(share.prediction, names.get(share.prediction.user_id, ""), share) for share in page.rows
+    ]
+    return render_template("review_inbox.html", cases=cases, page=page)
 
 
 @reviews.route("/answers/<key>/review", methods=["GET", "POST"])

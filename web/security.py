@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, abort, current_app, request, session
+from flask import Flask, Request, Response, abort, current_app, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user
@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from web.models import User
 from web.roles import required_role
+from web.second_factor import lacks_factor
 from web.sessions import begin_session, user_of_session
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -60,6 +61,12 @@ def is_public(view: Callable[..., Any]) -> bool:
     return getattr(view, "is_public", False)
 
 
+def without_second_factor(view: View) -> View:
+    """Marks a view that opens to whoever must have a second factor and has none yet. All others lead to its page."""
+    view.is_without_second_factor = True  # type: ignore[attr-defined]
+    return view
+
+
 def for_programs() -> bool:
     """Says whether this request is for the API: cookies do not count, and errors are problem documents."""
     return request.path.startswith(API)
@@ -100,6 +107,7 @@ def sign_in(user: User) -> None:
     it began. (Of what Flask calls a permanent session Flask-Login would not notice that it moved to another browser.)
     """
     session.clear()
+    g.pop("csrf_token", None)  # a form of this request has made one for the session before
     login_user(user)
     begin_session(user)
 
@@ -122,6 +130,11 @@ def same_site(target: str | None) -> str | None:
     return None if parts.scheme or parts.netloc else target
 
 
+def next_page() -> str:
+    """Returns where the way leads after signing in: to the page that was asked for, or to the first one."""
+    return same_site(request.args.get("next")) or url_for("predictions.new")
+
+
 def _require_account() -> ResponseReturnValue | None:
     if request.endpoint is None or request.endpoint == "static":
         return None
@@ -132,6 +145,9 @@ def _require_account() -> ResponseReturnValue | None:
         if for_programs():
             abort(401)
         return login_manager.unauthorized()
+    waits = not for_programs() and not getattr(view, "is_without_second_factor", False)
+    if waits and lacks_factor(current_user):
+        return redirect(url_for("second_factor.overview"))
     if not current_user.has_role(required_role(view)):
         abort(403)
     return None

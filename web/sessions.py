@@ -1,20 +1,16 @@
-"""Who is signed in where: a row for each browser, its end by idleness and by age, and ending it from elsewhere."""
+"""Who is signed in where: a row for each browser, and its end by idleness and by age. Shows no page."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-from flask import Blueprint, abort, current_app, flash, redirect, request, session, url_for
-from flask.typing import ResponseReturnValue
-from flask_login import current_user
+from flask import current_app, flash, request, session
 from sqlalchemy import delete, select
 
 from web.audit import record
 from web.database import db, now
 from web.models import User, UserSession, new_key
-
-sessions = Blueprint("sessions", __name__)
 
 COOKIE_KEY = "browser"
 """Where the signed cookie names its row."""
@@ -100,6 +96,30 @@ def end_all_sessions(user: User) -> None:
     user.session_key = new_key()
 
 
+def end_other_sessions(user: User) -> int:
+    """Ends every session of an account but this one, and returns how many; the caller commits."""
+    others = [row for row in sessions_of(user) if not is_this_browser(row)]
+    for row in others:
+        db.session.delete(row)
+    return len(others)
+
+
+def is_fresh() -> bool:
+    """Says whether this session's user proved lately who they are."""
+    proved_at = db.session.scalar(
+        select(UserSession.proved_at).where(UserSession.key == session.get(COOKIE_KEY, ""))
+    )
+    return proved_at is not None and proved_at > now() - current_app.config["PROOF_LIFETIME"]
+
+
+def prove_session() -> None:
+    """Notes that this session's user has proved who they are, and gives the session a new key; commits."""
+    row = db.session.scalars(select(UserSession).where(UserSession.key == session.get(COOKIE_KEY, ""))).one()
+    row.key, row.proved_at = new_key(), now()
+    db.session.commit()
+    session[COOKIE_KEY] = row.key
+
+
 def sessions_of(user: User) -> list[UserSession]:
     """Returns the sessions that have not run out, the one that was seen last first."""
     moment = now()
@@ -122,40 +142,6 @@ def browser_name(user_agent: str) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or re.split(r"[/\s]", user_agent, maxsplit=1)[0][:40] or "A browser"
-
-
-def own_session(key: str) -> UserSession:
-    """Returns the signed-in user's session of that key; for anybody else's, as for one that never was, 404."""
-    query = select(UserSession).where(UserSession.key == key, UserSession.user_id == current_user.id)
-    return db.session.scalar(query) or abort(404)
-
-
-@sessions.post("/account/sessions/<session>/end")
-def end(**address: str) -> ResponseReturnValue:
-    """Signs out one browser of the account."""
-    row = own_session(address["session"])
-    here = is_this_browser(row)
-    name = browser_name(row.user_agent)
-    db.session.delete(row)
-    record("session.ended", "user", current_user.email, browser=name)
-    db.session.commit()
-    flash("You are signed out." if here else f"{name} is signed out.")
-    return redirect(url_for("accounts.account"))
-
-
-@sessions.post("/account/sessions/end-others")
-def end_others() -> ResponseReturnValue:
-    """Signs out every browser of the account but this one."""
-    ended = 0
-    for row in sessions_of(current_user):
-        if not is_this_browser(row):
-            db.session.delete(row)
-            ended += 1
-    if ended:
-        record("session.ended", "user", current_user.email, browsers=ended)
-    db.session.commit()
-    flash("No other browser was signed in." if not ended else "Every other browser is signed out.")
-    return redirect(url_for("accounts.account"))
 
 
 def _longest() -> timedelta:

@@ -19,6 +19,7 @@ from web.secret_files import secrets_from_files
 MEGABYTE = 1_000_000
 SHORTEST_SECRET = 16
 REGISTRATIONS = ("open", "invited", "closed")
+SECOND_FACTORS = ("optional", "clinicians", "everyone")
 
 DEFAULTS: dict[str, Any] = {
     "DERM_HOME": None,  # folder of the database, the photographs and the secret key; None: Flask's instance folder
@@ -26,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "DERM_DATABASE_PASSWORD": None,  # None: the one in DERM_DATABASE_URL
     "DERM_SECRET_KEY": None,  # None: made once and kept in DERM_HOME
     "DERM_MODEL": None,  # None: the model that ships
+    "DERM_CASES": None,  # folder of an index of confirmed cases; None: no similar cases are shown
     "DERM_HTTPS": False,  # True: cookies are sent over https only
     "DERM_PROXIES": 0,  # how many reverse proxies stand in front and set X-Forwarded-*
     "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
@@ -33,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "DERM_QUEUE": 24,  # how many requests may wait for the model; more get 503
     "DERM_QUOTA_MB": 20_000,  # what the files of one user's answers may take; 0: no limit
     "DERM_BATCH_MB": 1000,  # the most that a batch may take, also once it is unpacked
+    "DERM_MODEL_MB": 1000,  # the most that the file of a model may have that an admin adds on the page
     "BATCH_FILES": 500,
     "BATCHES_AT_ONCE": 3,  # of one user: those that are not answered yet
     "BATCH_ATTEMPTS": 5,  # how often a file is taken again after the server stopped in the middle of it
@@ -44,6 +47,9 @@ DEFAULTS: dict[str, Any] = {
     "DERM_API_PHOTOGRAPHS": 60,  # of these, photographs to be answered
     "TOKENS_PER_ACCOUNT": 50,  # that have neither ended nor been revoked
     "HISTORY_PAGE_SIZE": 20,
+    "DERM_SECOND_FACTOR": "optional",  # who must have one: optional (nobody), clinicians (and admins) or everyone
+    "DERM_SCAN_COMMAND": None,  # is given the path of each upload and refuses it by a status other than 0; None: none
+    "DERM_BREACHED_PASSWORDS": None,  # a file of SHA-1 hashes; None: only common passwords are refused
     "DERM_REGISTRATION": "open",  # who may make an account: open, invited (by an admin) or closed
     "DERM_IDLE_MINUTES": 60,  # a session that asks for nothing ends after this
     "DERM_SESSION_HOURS": 12,  # and every session after this
@@ -54,6 +60,9 @@ DEFAULTS: dict[str, Any] = {
     "LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS": 10,
     "LOGIN_FAILURES_PER_ACCOUNT": 100,
     "LOGIN_FAILURES_PER_ADDRESS": 100,
+    "CODE_FAILURES_PER_ACCOUNT": 10,  # of second factors: whoever is asked for one knows the password already
+    "CODE_PAGE_LIFETIME": timedelta(minutes=10),  # between the password and the second factor
+    "PROOF_LIFETIME": timedelta(minutes=15),  # a session older than this is asked for the password again
     "REGISTRATIONS_PER_ADDRESS": 30,
     "ARGON2": {},  # cost parameters of argon2-cffi; its own defaults follow RFC 9106
     "SESSION_COOKIE_NAME": "dermatrace",
@@ -68,13 +77,18 @@ FROM_ENVIRONMENT = (
     "DERM_DATABASE_PASSWORD",
     "DERM_SECRET_KEY",
     "DERM_MODEL",
+    "DERM_CASES",
     "DERM_HTTPS",
     "DERM_PROXIES",
+    "DERM_SECOND_FACTOR",
+    "DERM_BREACHED_PASSWORDS",
+    "DERM_SCAN_COMMAND",
     "DERM_REGISTRATION",
     "DERM_IDLE_MINUTES",
     "DERM_SESSION_HOURS",
     "DERM_QUEUE",
     "DERM_BATCH_MB",
+    "DERM_MODEL_MB",
     "DERM_QUOTA_MB",
     "DERM_LOG",
     "DERM_METRICS_TOKEN",
@@ -85,6 +99,7 @@ COUNTS = (
     "DERM_PROXIES",
     "DERM_QUEUE",
     "DERM_BATCH_MB",
+    "DERM_MODEL_MB",
     "DERM_QUOTA_MB",
     "DERM_API_REQUESTS",
     "DERM_API_PHOTOGRAPHS",
@@ -108,6 +123,9 @@ def load_settings(app: Flask, config: Mapping[str, Any] | None = None) -> None:
         app.config[name] = _parse_count(name, app.config[name])
     app.config["DERM_REGISTRATION"] = _parse_word(
         "DERM_REGISTRATION", app.config["DERM_REGISTRATION"], REGISTRATIONS
+    )
+    app.config["DERM_SECOND_FACTOR"] = _parse_word(
+        "DERM_SECOND_FACTOR", app.config["DERM_SECOND_FACTOR"], SECOND_FACTORS
     )
     app.config["IDLE_TIMEOUT"] = timedelta(
         minutes=_parse_positive("DERM_IDLE_MINUTES", app.config["DERM_IDLE_MINUTES"])

@@ -16,6 +16,8 @@ from web.models import LoginAttempt
 
 REGISTRATION = "registration"
 """Stands in place of an account where somebody makes one."""
+PASSWORD, CODE = "account", "code"
+"""What is tried: a right password must not forget that codes were guessed, and so each is counted by itself."""
 
 
 class TooManyAttemptsError(Exception):
@@ -32,10 +34,10 @@ class Attempt:
     It is counted before the password is checked, so that many at once cannot slip past the limit together.
     """
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, what: str = PASSWORD) -> None:
         """Counts the attempt; raises TooManyAttemptsError, and does not count it, where a limit is reached."""
         config = current_app.config
-        self._account = _digest("account", account)
+        self._account = _digest(what, account)
         self._address = _digest("address", _network(request.remote_addr))
         here = LoginAttempt.address == self._address
         whose = LoginAttempt.account == self._account
@@ -48,6 +50,11 @@ class Attempt:
         limits: list[tuple[ColumnElement[bool], int]]
         if account == REGISTRATION:
             limits = [(whose & here, config["REGISTRATIONS_PER_ADDRESS"])]
+        elif what == CODE:
+            limits = [
+                (whose, config["CODE_FAILURES_PER_ACCOUNT"]),
+                (here, config["LOGIN_FAILURES_PER_ADDRESS"]),
+            ]
         else:
             limits = [
                 (whose & here, config["LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS"]),

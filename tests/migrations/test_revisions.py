@@ -28,7 +28,9 @@ TABLES = {
     "lesions",
     "login_attempts",
     "predictions",
+    "recovery_codes",
     "reviews",
+    "second_factors",
     "shares",
     "user_sessions",
     "users",
@@ -91,6 +93,10 @@ def test_the_revisions_are_one_line_of_slugged_names() -> None:
         "0006_reviews",
         "0007_roles",
         "0008_api",
+        "0009_batch_pauses",
+        "0010_plausible",
+        "0011_second_factors",
+        "0012_imported_cases",
     ]
 
 

@@ -16,6 +16,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import make_server
 
+from tests.web.conftest import PASSWORD, Person
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -94,6 +96,15 @@ class Watch:
     def _hear(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.complaints.append(text)
+
+
+def sign_in(page: Page, address: str, person: Person) -> None:
+    """Signs somebody in through the form, with the password that everybody has in tests."""
+    page.goto(f"{address}/login")
+    page.get_by_label("E-mail").fill(person.email)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def overflow(page: Page) -> int:

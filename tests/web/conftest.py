@@ -18,7 +18,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 from werkzeug.test import TestResponse
 
-from tests.web.fakes import FakePredictor, picture
+import derm_core
+from tests.web.fakes import FakePredictor, fake_explanation, fake_methods, picture
 from tests.web.postgres import copied_database, empty_database
 from web import create_app
 from web.answering import store
@@ -83,6 +84,13 @@ class Person:
         response = self.upload(content, **fields)
         assert response.status_code == 303, response.text
         return response.location.rpartition("/")[2]
+
+
+@pytest.fixture(autouse=True)
+def other_explanations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake predictor has no network that could be explained otherwise."""
+    monkeypatch.setitem(vars(derm_core), "explanation_methods", fake_methods)
+    monkeypatch.setitem(vars(derm_core), "explain_by", fake_explanation)
 
 
 @pytest.fixture

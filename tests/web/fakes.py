@@ -10,8 +10,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from derm_core import DIAGNOSES, Explanations, PatientContext, Prediction, QualityFlag, load_image
+from derm_core import (
+    DIAGNOSES,
+    Explanation,
+    Explanations,
+    PatientContext,
+    Prediction,
+    QualityFlag,
+    load_image,
+)
+from derm_core.serving.attribution import ExplanationMethod
 
+WEIGHTS = "9f3c71e2" * 8
 REFER = {"akiec": 0.02, "bcc": 0.03, "bkl": 0.1, "df": 0.004, "mel": 0.62, "nv": 0.223, "vasc": 0.003}
 ROUTINE = {"akiec": 0.01, "bcc": 0.01, "bkl": 0.06, "df": 0.002, "mel": 0.013, "nv": 0.9, "vasc": 0.005}
 DARK = QualityFlag("too-dark", "The picture is almost black: take it again in more light.")
@@ -47,15 +57,21 @@ class FakePredictor:
     context_point: MeasuredPoint = field(
         default_factory=lambda: MeasuredPoint(threshold=0.21, sensitivity=0.961)
     )
+    plausible: tuple[str, ...] = ("mel", "nv")
+    level: float | None = 0.95
     seen: list[bytes] = field(default_factory=list)
     contexts: list[PatientContext | None] = field(default_factory=list)
 
     @property
     def description(self) -> Any:
         return SimpleNamespace(
+            name="fake-network",
+            version="3",
+            weights_sha256=WEIGHTS,
             operating_point=self.point,
             context=object() if self.uses else None,
             context_operating_point=self.context_point if self.uses else self.point,
+            conformal=None if self.level is None else SimpleNamespace(level=self.level),
         )
 
     def explain_all(
@@ -81,12 +97,36 @@ class FakePredictor:
                 quality=self.quality,
                 model_name="fake-network",
                 model_version="3",
-                model_sha256="9f3c71e2" * 8,
+                model_sha256=WEIGHTS,
                 seconds=0.081,
                 context=known,
+                plausible=self.plausible if self.level is not None else (),
             ),
             heatmaps,
         )
+
+    def features(self, image: bytes) -> np.ndarray:
+        self.seen.append(image)
+        return np.array([1.0, 0.0, 0.0], np.float32)
+
+
+OTHER_METHODS = (
+    ExplanationMethod("grad_cam", "Grad-CAM", "Where the last layer looks.", 1.1),
+    ExplanationMethod("layer_cam", "LayerCAM", "Where each place speaks for itself.", 1.2),
+)
+
+
+def fake_methods(predictor: FakePredictor) -> tuple[ExplanationMethod, ...]:
+    """Stands for `derm_core.explanation_methods`, which measures a network."""
+    return OTHER_METHODS
+
+
+def fake_explanation(
+    predictor: FakePredictor, image: bytes, code: str, *, method: str, max_side: int
+) -> Explanation:
+    """Stands for `derm_core.explain_by`."""
+    answer = predictor.explain_all(image, max_side=max_side)
+    return Explanation(answer.prediction, answer[code], code)
 
 
 def _spot(size: tuple[int, int], number: int) -> np.ndarray:

@@ -27,11 +27,19 @@ PUBLIC = {
     "pages.health",
     "pages.home",
     "reference.page",
+    "second_factor_sign_in.code",
+    "second_factor_sign_in.recovery_code",
     "static",
 }
 """What may be seen without an account. A new public page is added here, on purpose."""
 
-VALUES = {"code": "mel", "filename": "icons.svg", "model": "bundled", "secret": "no-such-link"}
+VALUES = {
+    "method": "layer_cam",
+    "code": "mel",
+    "filename": "icons.svg",
+    "model": "bundled",
+    "secret": "no-such-link",
+}
 """Arguments that name nobody's property."""
 
 

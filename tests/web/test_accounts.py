@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,7 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from tests.web.api.conftest import Program
 from tests.web.conftest import PASSWORD, Kept, Person
+from tests.web.test_tokens import made
 from web.database import db
 from web.models import LoginAttempt, User
 from web.passwords import Passwords, password_fault
@@ -232,6 +235,17 @@ def test_a_changed_password_holds_and_signs_every_other_device_out(mira: Person,
     assert not is_signed_in(other_device)
     assert Person(app).login().status_code == 400
     assert Person(app).login("another horse entirely").status_code == 302
+
+
+@pytest.mark.parametrize(("sent", "status"), [({"end_tokens": "y"}, 401), ({}, 200)])
+def test_a_changed_password_revokes_the_tokens_of_the_api_where_that_stays_ticked(
+    mira: Person, sent: dict[str, str], status: int
+) -> None:
+    program = Program(mira.app, made(mira))
+    assert re.search(r'<input checked id="end_tokens"', mira.get("/account").text)
+    form = {"current": PASSWORD, "new": "another horse entirely", **sent}
+    assert mira.post("/account/password", form).status_code == 302
+    assert program.get("/token").status_code == status
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_no_answer_gives_no_probability_and_no_heatmap(
     assert "Melanoma" not in mira.get("/history").text.partition("<tbody>")[2]
 
 
+def test_what_cannot_be_ruled_out_is_said_where_the_answer_tells(
+    mira: Person, predictor: FakePredictor, kept: Kept
+) -> None:
+    key = mira.answered()
+    page = mira.get(f"/answers/{key}").text
+    assert "Cannot be ruled out: melanoma, melanocytic naevus." in page
+    assert "Of lesions of each diagnosis, 95% had theirs in such a list." in page
+    assert (kept.row(key).plausible, kept.row(key).plausible_level) == (["mel", "nv"], 0.95)
+
+    predictor.level = None
+    without = mira.answered()
+    assert "ruled out:" not in mira.get(f"/answers/{without}").text
+    assert (kept.row(without).plausible, kept.row(without).plausible_level) == (None, None)
+
+    predictor.level, predictor.quality = 0.95, (DARK,)
+    assert "ruled out:" not in mira.get(f"/answers/{mira.answered()}").text
+
+
 def test_a_note_on_the_picture_stands_beside_its_answer(mira: Person, predictor: FakePredictor) -> None:
     predictor.quality = (INK,)
     text = mira.get(f"/answers/{mira.answered()}").text

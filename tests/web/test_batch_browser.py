@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.web.browser import Watch, launched, overflow, served
-from tests.web.conftest import PASSWORD, Person
+from tests.web.browser import Watch, launched, overflow, served, sign_in
+from tests.web.conftest import Person
 from tests.web.fakes import picture
 from tests.web.test_batches import answer_all, sent
 from web.batch_worker import answer_next
@@ -21,14 +21,6 @@ from web.batch_worker import answer_next
 def browser() -> Iterator[Browser]:
     with launched() as started:
         yield started
-
-
-def sign_in(page: Page, address: str, person: Person) -> None:
-    page.goto(f"{address}/login")
-    page.get_by_label("E-mail").fill(person.email)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def folder_of(tmp_path: Path) -> Path:
@@ -62,8 +54,13 @@ def test_a_folder_is_sent_watched_and_sorted(
         expect(page.locator("#progress")).to_have_text("0 of 3 done")
         answer_next(app)
         expect(page.locator('#progress [data-count="done"]')).to_have_text("1", timeout=10_000)
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator("#left")).to_have_text("Paused: no further file is begun.")
+        assert answer_all(app) == 0
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
         answer_all(app)
-        expect(page.get_by_role("heading", name="All 3 files are done")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("heading", name="All 3 files are done")).to_be_visible(timeout=30_000)
         page.get_by_role("link", name="Risk").click()
         expect(page.locator("th[aria-sort]")).to_have_text("Risk")
         page.get_by_role("link", name="See why").click()
@@ -87,7 +84,7 @@ def test_what_is_refused_is_said_on_the_page(
         page.goto(f"{address}/batches")
         page.locator("#folder").set_input_files(folder_of(tmp_path))
         page.locator("#send").click()
-        expect(page.locator("#problem")).to_contain_text("of your batches are still being answered")
+        expect(page.locator("#problem")).to_contain_text("of your batches are not done yet")
         expect(page.locator("#send")).to_be_enabled()
     context.close()
 

@@ -16,6 +16,7 @@ from tests.web.conftest import Kept, Person, close_connections
 from tests.web.fakes import FakePredictor, picture
 from tests.web.postgres import empty_database
 from tests.web.test_batches import answer_all, items, sent, uploads
+from web import batch_worker
 from web.batch_worker import BatchWorker, answer_next
 from web.database import db, now
 from web.inference import Inference, ModelUnavailableError
@@ -84,6 +85,35 @@ def test_a_batch_that_is_deleted_while_its_file_is_answered_leaves_nothing(
     monkeypatch.setattr(predictor, "explain_all", meanwhile)
     assert answer_next(app)
     assert (kept.rows(), kept.files(), uploads(app)) == (0, [], [])
+
+
+def test_a_file_that_is_being_answered_while_its_batch_is_paused_is_kept(
+    app: Flask, mira: Person, kept: Kept, predictor: FakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sent(mira, {"a.jpg": picture(), "b.jpg": picture()})
+    explain = predictor.explain_all
+
+    def meanwhile(*arguments: object, **options: object) -> Explanations:
+        assert mira.post(f"/batches/{key}/pause").status_code == 303
+        return explain(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(predictor, "explain_all", meanwhile)
+    assert answer_all(app) == 1
+    assert [item.state for item in items(app, key)] == ["done", "waiting"]
+    assert kept.rows() == 1
+
+
+def test_a_file_that_was_found_before_its_batch_was_paused_is_not_claimed(
+    app: Flask, mira: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sent(mira, {"a.jpg": picture()})
+    with app.app_context():
+        found = batch_worker._candidates()
+        db.session.rollback()
+    assert mira.post(f"/batches/{key}/pause").status_code == 303
+    monkeypatch.setattr(batch_worker, "_candidates", lambda: found)
+    assert not answer_next(app)
+    assert items(app, key)[0].state == "waiting"
 
 
 def test_several_processes_answer_each_file_once(make_app: Callable[..., Flask]) -> None:

@@ -6,12 +6,13 @@ import csv
 import io
 import re
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from derm_core import NOTICE
@@ -19,7 +20,7 @@ from tests.web.conftest import Kept, Person
 from tests.web.fakes import DARK, ROUTINE, FakePredictor, picture
 from web.batch_uploads import sweep_uploads, waiting_uploads
 from web.batch_worker import answer_next
-from web.database import db
+from web.database import db, now
 from web.models import Batch, BatchItem
 
 
@@ -95,7 +96,8 @@ def test_a_folder_is_on_the_disk_before_it_is_acknowledged_and_answered_afterwar
         "total": 2,
         "done": 0,
         "waiting": 2,
-        "left": "",
+        "state": "running",
+        "standing": "",
         "refer": 0,
         "routine": 0,
         "unsure": 0,
@@ -206,7 +208,7 @@ def test_nothing_chosen_is_a_sentence(mira: Person) -> None:
 def test_a_user_has_a_few_batches_at_work_at_most(app: Flask, mira: Person, stranger: Person) -> None:
     for _ in range(3):
         sent(mira, {"a.jpg": picture()})
-    assert "3 of your batches are still being answered" in told(send(mira, {"a.jpg": picture()}))
+    assert "3 of your batches are not done yet" in told(send(mira, {"a.jpg": picture()}))
     sent(stranger, {"a.jpg": picture()})
     answer_all(app)
     sent(mira, {"a.jpg": picture()})
@@ -286,6 +288,86 @@ def test_cancelling_keeps_what_is_answered_and_reads_no_more(app: Flask, mira: P
     assert "Not read: the batch was cancelled." in page
 
 
+def test_a_paused_batch_waits_also_after_a_restart_until_it_is_continued(
+    make_app: Any, app: Flask, mira: Person, kept: Kept
+) -> None:
+    key = sent(mira, {"a.jpg": picture(), "b.jpg": picture(), "c.jpg": picture()})
+    answer_next(app)
+    assert mira.post(f"/batches/{key}/pause").status_code == 303
+    page = mira.get(f"/batches/{key}").text
+    assert "Paused: no further file is begun." in page
+    assert 'http-equiv="refresh"' not in page
+    assert f'action="/batches/{key}/continue"' in page
+    assert mira.get(f"/batches/{key}/progress").json["state"] == "paused"
+    assert "Paused at 1 of 3" in mira.get("/batches").text
+    assert answer_all(app) == answer_all(make_app()) == 0
+    assert [item.state for item in items(app, key)] == ["done", "waiting", "waiting"]
+
+    assert mira.post(f"/batches/{key}/continue").status_code == 303
+    assert mira.get(f"/batches/{key}/progress").json["state"] == "running"
+    assert (answer_all(app), kept.rows(), uploads(app)) == (2, 3, [])
+    assert "All 3 files are done" in mira.get(f"/batches/{key}").text
+
+
+def test_others_are_answered_beside_a_paused_batch(app: Flask, mira: Person, stranger: Person) -> None:
+    paused = sent(mira, {f"{number}.jpg": picture(32, 32) for number in range(10)})
+    mira.post(f"/batches/{paused}/pause")
+    other, own = sent(stranger, {"a.jpg": picture()}), sent(mira, {"b.jpg": picture()})
+    assert answer_all(app) == 2
+    assert [item.state for key in (other, own) for item in items(app, key)] == ["done", "done"]
+
+
+def test_a_paused_batch_is_cancelled_like_any_other(app: Flask, mira: Person) -> None:
+    key = sent(mira, {"a.jpg": picture()})
+    mira.post(f"/batches/{key}/pause")
+    mira.post(f"/batches/{key}/cancel")
+    assert "Cancelled" in mira.get(f"/batches/{key}").text
+    mira.post(f"/batches/{key}/continue")
+    assert (answer_all(app), uploads(app)) == (0, [])
+    assert mira.get(f"/batches/{key}/progress").json["state"] == "cancelled"
+
+
+def test_a_batch_that_is_done_is_not_paused(app: Flask, mira: Person) -> None:
+    key = sent(mira, {"a.jpg": picture()})
+    answer_all(app)
+    mira.post(f"/batches/{key}/pause")
+    assert mira.get(f"/batches/{key}/progress").json["state"] == "finished"
+
+
+def test_how_long_a_batch_will_take_leaves_its_pause_out(app: Flask, mira: Person) -> None:
+    key = sent(mira, {f"{number}.jpg": picture(32, 32) for number in range(8)})
+    for _ in range(3):
+        answer_next(app)
+    mira.post(f"/batches/{key}/pause")
+    with app.app_context():  # as if it had been paused for an hour
+        early = now() - timedelta(hours=1)
+        db.session.execute(update(BatchItem).where(BatchItem.state == "done").values(claimed_at=early))
+        db.session.commit()
+    mira.post(f"/batches/{key}/continue")
+    assert mira.get(f"/batches/{key}/progress").json["standing"] == ""
+    for _ in range(3):
+        answer_next(app)
+    standing = mira.get(f"/batches/{key}/progress").json["standing"]
+    assert "minutes" not in standing
+    assert standing
+
+
+def test_the_list_of_batches_goes_on_in_pages(app: Flask, mira: Person, stranger: Person) -> None:
+    app.config["HISTORY_PAGE_SIZE"] = 2
+    keys = [sent(mira, {"a.jpg": b""}, name=f"Batch {number}") for number in range(3)]
+    sent(stranger, {"a.jpg": b""}, name="Not hers")
+
+    def listed(page: str) -> list[str]:
+        return re.findall(r'href="/batches/(\w+)"', page)
+
+    first = mira.get("/batches").text
+    assert listed(first) == keys[:0:-1]
+    second = mira.get(re.findall(r'rel="next" href="([^"]+)"', first)[0]).text
+    assert listed(second) == keys[:1]
+    back = mira.get(re.findall(r'rel="prev" href="([^"]+)"', second)[0]).text
+    assert listed(back) == keys[:0:-1]
+
+
 @pytest.mark.parametrize(("answers", "left"), [("keep", 1), ("delete", 0)])
 def test_deleting_asks_what_becomes_of_the_answers(
     app: Flask, mira: Person, kept: Kept, answers: str, left: int
@@ -327,8 +409,6 @@ def test_what_cannot_be_committed_leaves_no_upload(
 
 
 def test_the_sweep_removes_uploads_that_wait_for_nothing(make_app: Any) -> None:
-    from datetime import timedelta
-
     app = make_app(SWEEP_OLDER_THAN=timedelta(seconds=-1))
     mira = Person(app)
     mira.register()

@@ -53,6 +53,7 @@ def test_the_history_is_a_table_with_all_that_an_answer_says(mira: Person, predi
     assert (oldest["top"], oldest["diagnosis"], oldest["advice"]) == ("mel", "Melanoma", "refer")
     assert float(oldest["malignant_probability"]) == pytest.approx(0.67)
     assert {code: float(oldest[f"p_{code}"]) for code in REFER} == REFER
+    assert (oldest["plausible"], newest["plausible"]) == ("mel nv", "")
     assert oldest["model_sha256"] == "9f3c71e2" * 8
     assert newest["advice"] == "unsure"
     assert newest["quality"] == "too-dark"

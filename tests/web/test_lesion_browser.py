@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,17 @@ def test_a_lesion_is_marked_on_the_body_and_followed(browser: Browser, app: Flas
         assert "translate(0%" not in moved[0]
         page.get_by_role("button", name="Heatmaps on").click()
         assert page.locator("#pair .map:visible").count() == 0
+        page.locator("#pair-classes").get_by_role("link", name="Basal cell carcinoma").click()
+        expect(page.locator("#pair .map:visible")).to_have_count(2)
+        for number in (0, 1):
+            expect(page.locator("#pair .map").nth(number)).to_have_attribute(
+                "src", re.compile("/heatmap/bcc$")
+            )
+            expect(page.locator("#pair .reading").nth(number)).to_have_text("Basal cell carcinoma: 3%")
+        assert "scale(3)" in panes.nth(0).evaluate("pane => pane.style.transform")  # the zoom stays
+        assert page.url.endswith("class=bcc")
+        page.locator("#pair-classes").get_by_role("link", name="No heatmap").click()
+        expect(page.locator("#pair .map:visible")).to_have_count(0)
         assert faults(page) == []
         page.goto(f"{address}/lesions")
         assert faults(page) == []

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from tests.web.conftest import Kept, Person
-from tests.web.fakes import DARK, ROUTINE, FakePredictor
+from tests.web.fakes import DARK, REFER, ROUTINE, FakePredictor
 from web.database import db
 from web.models import AuditEvent, Lesion, Prediction
 
@@ -152,6 +152,28 @@ def test_two_visits_stand_side_by_side_with_their_heatmaps(mira: Person, predict
     asked = mira.get(f"/lesions/{lesion}?left={keys[0]}&right={keys[1]}").text
     pair = asked.partition('id="pair"')[2].partition("</section>")[0]
     assert re.findall(r"/answers/(\w+)/photo", pair) == keys[:2]
+
+
+def test_one_choice_of_a_class_switches_both_heatmaps(mira: Person, predictor: FakePredictor) -> None:
+    lesion = made(mira)
+    predictor.probabilities = dict(ROUTINE)
+    first = mira.answered(lesion=lesion, taken_on="2026-01-01")
+    predictor.probabilities = dict(REFER)
+    keys = [first, *(mira.answered(lesion=lesion, taken_on=f"2026-0{month}-01") for month in (2, 3))]
+    page = mira.get(f"/lesions/{lesion}?left={keys[0]}").text
+    links = re.findall(r'<a class="chip" href="([^"]+)" data-code="bcc"', page)
+    shown = mira.get(links[0].replace("&amp;", "&")).text
+    pair = shown.partition('id="pair"')[2].partition("</section>")[0]
+    assert re.findall(r"/answers/(\w+)/heatmap/bcc", pair) == [keys[0], keys[2]]
+    assert re.findall(r'class="reading"[^>]*>([^<]+)<', pair) == [
+        "Basal cell carcinoma: 1%",
+        "Basal cell carcinoma: 3%",
+    ]
+    assert 'name="class" value="bcc"' in shown  # other visits are chosen without losing it
+    alone = (
+        mira.get(f"/lesions/{lesion}?class=none").text.partition('id="pair"')[2].partition("</section>")[0]
+    )
+    assert "/heatmap/" not in alone
 
 
 def test_the_latest_is_compared_with_the_answered_one_before(mira: Person, predictor: FakePredictor) -> None:

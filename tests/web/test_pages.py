@@ -43,6 +43,17 @@ def test_the_notice_stands_on_every_page_of_a_user(mira: Person) -> None:
         assert ESCAPED_NOTICE in mira.get(path).text, path
 
 
+def test_the_page_of_how_it_works_tells_the_limits_that_are_set(
+    make_app: Callable[..., Flask],
+) -> None:
+    page = Person(make_app(DERM_QUOTA_MB=1500, DERM_BATCH_MB=750, DERM_IDLE_MINUTES=20)).get("/about").text
+    for words in ("up to 500 files with 750 MB", "up to 1,500 MB", "20 minutes without a request", "HEIC"):
+        assert words in page, words
+    for subject in ("Lesions and visits", "Batches", "Reviews and second opinions", "What is kept"):
+        assert subject in page, subject
+    assert "as much as the server has room for" in Person(make_app(DERM_QUOTA_MB=0)).get("/about").text
+
+
 def test_a_missing_page_says_so_and_shows_the_way_back(mira: Person) -> None:
     response = mira.get("/nothing")
     assert response.status_code == 404

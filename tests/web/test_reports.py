@@ -40,6 +40,7 @@ def test_the_report_of_an_answer_says_what_its_page_says(mira: Person) -> None:
     for words in (
         "Refer to a dermatologist", "What speaks for Melanoma", "54 years, male, back", "Growth since spring.",
         "Dr Mira Aydin", "fake-network, version 3", "9f3c71e2" * 8, "Measured on 1,119 lesions", key,
+        "Cannot be ruled out: melanoma, melanocytic naevus. Of lesions of each diagnosis, 95% had theirs",
     ):  # fmt: skip
         assert words in page, words
 

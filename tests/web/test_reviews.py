@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from derm_core import DatasetError, load_dataset
 from tests.web.conftest import Kept, Person
@@ -69,6 +70,31 @@ def test_whoever_only_sees_an_answer_changes_nothing_of_it(
     page = clinician.get(address).text
     assert "Save note" not in page
     assert f"{address}/delete" not in page
+
+
+def test_the_inbox_goes_on_in_pages_and_skips_nothing(app: Flask, mira: Person, clinician: Person) -> None:
+    app.config["HISTORY_PAGE_SIZE"] = 2
+    addresses = [shared(mira, clinician) for _ in range(5)]
+    with app.app_context():  # some in the same moment
+        moment = db.session.scalars(select(Share.created_at).order_by(Share.id.desc())).first()
+        db.session.execute(update(Share).values(created_at=moment))
+        db.session.commit()
+    mira.answered()
+
+    def read(page: str) -> list[str]:
+        return re.findall(r'row-link" href="([^"]+)"', page)
+
+    pages = [clinician.get("/inbox").text]
+    while following := re.findall(r'rel="next" href="([^"]+)"', pages[-1]):
+        pages.append(clinician.get(following[0]).text)
+    assert [len(read(page)) for page in pages] == [2, 2, 1]
+    assert sorted(address for page in pages for address in read(page)) == sorted(addresses)
+    before = clinician.get(re.findall(r'rel="prev" href="([^"]+)"', pages[-1])[0]).text
+    assert read(before) == read(pages[1])
+    assert "5 answers that others shared with you" in before
+    assert clinician.get("/inbox?before=nonsense").status_code == 200
+    mira.post(f"{read(pages[-1])[0]}/unshare", {"email": clinician.email})
+    assert "No more answers here" in clinician.get(re.findall(r'rel="next" href="([^"]+)"', pages[1])[0]).text
 
 
 def test_a_shared_answer_is_closed_to_another_clinician(

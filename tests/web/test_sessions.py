@@ -68,6 +68,39 @@ def test_all_others_are_signed_out_at_once(mira: Person, stranger: Person) -> No
     assert [is_signed_in(person) for person in (mira, *others, stranger)] == [True, False, False, True]
 
 
+def test_a_session_that_has_not_proved_itself_lately_is_asked_for_the_password(
+    mira: Person, app: Flask
+) -> None:
+    other = another_browser(mira)
+    shift(app, proved_at=timedelta(minutes=16))
+    paths = [f"/account/sessions/{keys(mira)[1]}/end", "/account/sessions/end-others"]
+    for path in paths:
+        page = mira.post(path)
+        assert (page.status_code, "Show that it is still you" in page.text) == (200, True)
+        wrong = mira.post(path, {"password": "wrong horse battery"})
+        assert (wrong.status_code, "This is not your password." in wrong.text) == (400, True)
+        assert mira.post(path, {"password": ""}).status_code == 400
+        assert is_signed_in(other)
+    before = keys(mira)[0]
+    assert mira.post(paths[0], {"password": PASSWORD}).status_code == 302
+    assert not is_signed_in(other)
+    assert is_signed_in(mira)
+    assert keys(mira) != [before]  # whoever proves who they are has a new session
+    another_browser(mira)
+    assert mira.post(paths[1]).status_code == 302
+    assert len(keys(mira)) == 1
+
+
+def test_guessing_the_password_to_end_a_session_is_throttled(make_app: Callable[..., Flask]) -> None:
+    mira = Person(make_app(LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS=1))
+    mira.register()
+    shift(mira.app, proved_at=timedelta(minutes=16))
+    guess = {"password": "wrong horse battery"}
+    tried = [mira.post("/account/sessions/end-others", guess) for _ in range(2)]
+    assert [response.status_code for response in tried] == [400, 429]
+    assert "Retry-After" in tried[1].headers
+
+
 def test_signing_out_removes_the_row_so_that_a_kept_cookie_opens_nothing(mira: Person) -> None:
     cookie = mira.client.get_cookie("dermatrace")
     assert cookie is not None

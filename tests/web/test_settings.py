@@ -72,6 +72,10 @@ def test_a_database_that_is_none_is_refused(given: str) -> None:
         ("DERM_PROXIES", "-1"),
         ("DERM_PROXIES", "one"),
         ("DERM_SECRET_KEY", "short"),
+        ("DERM_SECOND_FACTOR", "perhaps"),
+        ("DERM_BREACHED_PASSWORDS", "/no/such/file"),
+        ("DERM_SCAN_COMMAND", "no-such-scanner --quiet"),
+        ("DERM_SCAN_COMMAND", "an 'open quote"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_with_its_name(

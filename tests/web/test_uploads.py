@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask import Flask
 from PIL import Image
@@ -51,6 +52,27 @@ def test_a_photograph_from_the_camera_is_answered_too(mira: Person) -> None:
 def test_every_format_offered_is_taken(mira: Person, kept: Kept, form: str) -> None:
     key = mira.answered(picture(form=form))
     assert image_of(kept.file(key, "photo.jpg").read_bytes()).format == "JPEG"
+
+
+def test_the_photograph_of_a_phone_is_taken_as_it_comes(mira: Person, kept: Kept) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="HEIC is read where pillow-heif is installed")
+    heif.register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "SecretCamera"
+    key = mira.answered(picture(form="HEIF", exif=exif.tobytes()))
+    stored = kept.file(key, "photo.jpg").read_bytes()
+    assert (image_of(stored).format, image_of(stored).size) == ("JPEG", (120, 160))
+    assert b"SecretCamera" not in stored
+    assert "BMP or HEIC" in mira.get("/new").text
+
+
+def test_a_photograph_that_is_all_detail_is_taken_too(mira: Person, kept: Kept) -> None:
+    grain = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(grain).save(buffer, "PNG")
+    key = mira.answered(buffer.getvalue())
+    assert image_of(kept.file(key, "photo.jpg").read_bytes()).size == (320, 240)
+    assert mira.get(f"/answers/{key}/report.pdf").status_code == 200
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,4 +1,4 @@
-"""Batches through the API: many photographs at once, how far they are, what became of each, and the end of them."""
+"""Batches through the API: many photographs at once, how far they are, what became of each; paused, ended, deleted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from web.api.keyset import page_of
 from web.api.operations import Operation, read_fields
 from web.api.predictions import FORM, shown
 from web.api.problems import Fault, Problem
-from web.batch_records import cancel_batch, delete_batch, progress_of
+from web.batch_changes import cancel_batch, continue_batch, delete_batch, pause_batch
+from web.batch_progress import Progress, progress_of, progress_of_each
 from web.batch_uploads import BatchRefusedError, receive_batch
 from web.batch_worker import worker
 from web.batches import accept_batch, own_batch
@@ -32,14 +33,14 @@ class BatchUpload(inputs.BatchFields):
     files: list[bytes]
 
 
-def _shown(row: Batch) -> schemas.Batch:
-    known = progress_of(row)
+def _shown(row: Batch, known: Progress | None = None) -> schemas.Batch:
+    known = known or progress_of(row)
     return schemas.Batch(
         id=row.key,
         url=url_for("api.batches.show", batch=row.key),
         created_at=row.created_at,
         name=row.name,
-        state="cancelled" if row.cancelled_at else "finished" if row.finished_at else "running",
+        state=row.state,
         total=known.total,
         waiting=known.waiting,
         answered=known.done - known.failed,
@@ -59,7 +60,8 @@ def index(query: inputs.PageOf) -> schemas.BatchPage:
     """Returns batches, the newest first."""
     rows = select(Batch).where(Batch.user_id == current_user.id)
     found, following = page_of(rows, Batch, limit=query.limit, cursor=query.cursor)
-    return schemas.BatchPage(items=[_shown(row) for row in found], next=following)
+    shown_each = [_shown(row, known) for row, known in zip(found, progress_of_each(found), strict=True)]
+    return schemas.BatchPage(items=shown_each, next=following)
 
 
 @batches.post("/batches")
@@ -122,6 +124,28 @@ def items(batch: str, query: inputs.ItemsAfter) -> schemas.ItemPage:
         items=[_shown_item(item, prediction) for item, prediction in page],
         next=page[-1][0].position if len(found) > len(page) else None,
     )
+
+
+@batches.post("/batches/<batch>/pause")
+@Operation("Pause a batch", scope="write", gives=schemas.Batch)
+def pause(batch: str) -> schemas.Batch:
+    """Begins no further file of a batch, until it is continued; a file that is being answered still is.
+
+    A batch that is paused or has ended already stays as it is. A restart of the server continues nothing.
+    """
+    row = own_batch(batch)
+    pause_batch(row)
+    return _shown(row)
+
+
+@batches.post("/batches/<batch>/continue")
+@Operation("Continue a batch", scope="write", gives=schemas.Batch)
+def resume(batch: str) -> schemas.Batch:
+    """Goes on with a batch that is paused. Any other stays as it is."""
+    row = own_batch(batch)
+    continue_batch(row)
+    worker().wake()
+    return _shown(row)
 
 
 @batches.post("/batches/<batch>/cancel")

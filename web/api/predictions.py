@@ -26,7 +26,10 @@ from web.seeing import own_prediction
 predictions = Blueprint("predictions", __name__)
 
 FORM = "multipart/form-data"
-PICTURES = ("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "application/octet-stream")
+PICTURES = (
+    *("image/jpeg", "image/png", "image/webp", "image/tiff", "image/bmp", "image/heic", "image/heif"),
+    "application/octet-stream",
+)
 FIELD = "image"
 
 
@@ -56,6 +59,8 @@ def shown(row: Prediction) -> schemas.Prediction:
             for bar in bars
         ]
         or None,
+        plausible=row.plausible if answered else None,
+        plausible_level=row.plausible_level if answered else None,
         quality=[schemas.QualityFlag(**{"severity": "refuse", **flag}) for flag in row.quality],
         patient=schemas.Patient(age=row.age, sex=row.sex or None, site=row.site or None),
         answered_with=row.context.split(),
@@ -92,7 +97,8 @@ def create(finish: Callable[[str], None]) -> schemas.Prediction:
     """Takes a photograph, answers it, and keeps both.
 
     Send a form with the file in the field `image` and whatever else is known, or the file alone as the body. Formats
-    are told by content: JPEG, PNG, WebP, TIFF and BMP. The photograph is written anew without what cameras add to it.
+    are told by content: JPEG, PNG, WebP, TIFF, BMP and HEIC. The photograph is written anew without what cameras add
+    to it.
     """
     picture, fields = _upload()
     lesion = None if fields.lesion is None else _own_lesion(fields.lesion, "lesion").id

@@ -61,6 +61,13 @@ class Prediction(Shown):
     probabilities: list[Probability] | None = Field(
         description="The most probable class first; they sum to 1."
     )
+    plausible: list[str] | None = Field(
+        description="Codes of the diagnoses that cannot be ruled out, the most probable first; null where the model "
+        "makes no such list."
+    )
+    plausible_level: Share | None = Field(
+        description="Of lesions of each diagnosis, the share whose list of plausible diagnoses held theirs."
+    )
     quality: list[QualityFlag]
     patient: Patient
     answered_with: list[str] = Field(description="What of age, sex and site has moved the answer.")
@@ -114,7 +121,7 @@ class Batch(Shown):
     url: str
     created_at: AwareDatetime
     name: str
-    state: Literal["running", "finished", "cancelled"]
+    state: Literal["running", "paused", "finished", "cancelled"]
     total: int
     waiting: int = Field(description="Files that have no answer yet.")
     answered: int

@@ -8,6 +8,7 @@ from web.models.keys import new_key
 from web.models.lesions import Lesion
 from web.models.predictions import NOTE_LENGTH, Prediction
 from web.models.reviews import Review, Share
+from web.models.second_factors import RecoveryCode, SecondFactor
 
 __all__ = [
     "EMAIL_LENGTH",
@@ -23,7 +24,9 @@ __all__ = [
     "Lesion",
     "LoginAttempt",
     "Prediction",
+    "RecoveryCode",
     "Review",
+    "SecondFactor",
     "Share",
     "User",
     "UserSession",

@@ -58,7 +58,10 @@ class User(UserMixin, Base):
 
 
 class UserSession(Base):
-    """One browser that is signed in. `user_agent` is what it calls itself, cut short."""
+    """One browser that is signed in. `user_agent` is what it calls itself, cut short.
+
+    `proved_at` is when its user last proved who they are: by signing in, or by the password asked for again.
+    """
 
     __tablename__ = "user_sessions"
     __table_args__ = (UniqueConstraint("key"), Index(None, "user_id", "last_seen_at"))
@@ -73,6 +76,7 @@ class UserSession(Base):
     last_seen_at: Mapped[datetime] = mapped_column(
         UTCDateTime, default=now, server_default=func.current_timestamp()
     )
+    proved_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=now)
 
 
 class LoginAttempt(Base):

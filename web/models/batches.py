@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,9 +13,14 @@ from web.models.keys import KEY_LENGTH, new_key
 
 BATCH_NAME_LENGTH = 120
 
+BatchState = Literal["running", "paused", "finished", "cancelled"]
+
 
 class Batch(Base):
-    """A folder or a zip of photographs, as it was sent. `total` counts its files, also those that cannot be read."""
+    """A folder or a zip of photographs, as it was sent. `total` counts its files, also those that cannot be read.
+
+    While `paused_at` is set, no file of it is begun. Its pace is measured from `continued_at` on, where that is set.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (UniqueConstraint("key"), Index(None, "user_id", "created_at", "key"))
@@ -29,6 +35,17 @@ class Batch(Base):
     )
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     cancelled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    continued_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+    @property
+    def state(self) -> BatchState:
+        """How it stands. One that was paused at its last file may have ended since."""
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if self.finished_at is not None:
+            return "finished"
+        return "running" if self.paused_at is None else "paused"
 
 
 class BatchItem(Base):

@@ -21,11 +21,16 @@ class Lesion(Base):
     """One lesion: a nickname or a patient's code, where on the body it is, and notes.
 
     `site` is one of the engine's SITES or empty. `body_view` is front, back or empty; with it, `body_x` and `body_y` in
-    [0, 1] are the place on the drawn body, from its upper left corner.
+    [0, 1] are the place on the drawn body, from its upper left corner. `origin` is what one that came in a case file is
+    called where it comes from.
     """
 
     __tablename__ = "lesions"
-    __table_args__ = (UniqueConstraint("key"), Index(None, "user_id", "created_at", "key"))
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index(None, "user_id", "created_at", "key"),
+        Index(None, "user_id", "origin", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -36,6 +41,7 @@ class Lesion(Base):
     body_x: Mapped[float | None]
     body_y: Mapped[float | None]
     notes: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    origin: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
     created_at: Mapped[datetime] = mapped_column(
         UTCDateTime, default=now, server_default=func.current_timestamp()
     )

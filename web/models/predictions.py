@@ -25,11 +25,14 @@ class Prediction(Base):
     to 1, in the model's order; `quality` lists `{"name", "reason", "severity"}`, the severity missing in old rows;
     `operating_point_measured` is what the model's bundle says of the operating point. `width` and `height` are the
     stored photograph's, in pixels; `bytes` is what its files take. `age` is in years; `context` names what of age, sex
-    and site moved the answer, separated by spaces: nothing did where it is empty.
+    and site moved the answer, separated by spaces: nothing did where it is empty. `plausible` lists the codes that
+    cannot be ruled out, and `plausible_level` is the share of lesions whose list holds the truth; both are missing
+    where the model makes no such list, and in old rows.
 
     `taken_on` is the day of the photograph where it was told; `lesion_share` is the part of the picture, in [0, 1],
     that the lesion covers, where it could be measured. `review` is the state of the newest review (confirmed,
-    bad-picture or empty) and `confirmed` its diagnosis.
+    bad-picture or empty) and `confirmed` its diagnosis. `imported_at` is when an answer that was given elsewhere
+    came in a case file, and `origin` is what it is called there; both are None for one that was given here.
     """
 
     __tablename__ = "predictions"
@@ -40,6 +43,7 @@ class Prediction(Base):
         Index(None, "user_id", "top", "created_at", "key"),
         Index(None, "user_id", "review", "created_at", "key"),
         Index(None, "lesion_id", "created_at", "key"),
+        Index(None, "user_id", "origin", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -62,6 +66,8 @@ class Prediction(Base):
     lesion_share: Mapped[float | None]
     probabilities: Mapped[dict[str, float]] = mapped_column(JSON)
     top: Mapped[str] = mapped_column(String(32))
+    plausible: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    plausible_level: Mapped[float | None]
     malignant_probability: Mapped[float]
     operating_point: Mapped[float]
     operating_point_measured: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -73,6 +79,8 @@ class Prediction(Base):
     seconds: Mapped[float]
     review: Mapped[str] = mapped_column(String(16), default="", server_default=text("''"))
     confirmed: Mapped[str] = mapped_column(String(32), default="", server_default=text("''"))
+    origin: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
+    imported_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     user: Mapped[User] = relationship(back_populates="predictions")
     lesion: Mapped[Lesion | None] = relationship()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from web.database import Base, UTCDateTime, now
 from web.models.accounts import NAME_LENGTH
+from web.models.predictions import Prediction
 
 
 class Review(Base):
@@ -49,3 +50,4 @@ class Share(Base):
     created_at: Mapped[datetime] = mapped_column(
         UTCDateTime, default=now, server_default=func.current_timestamp()
     )
+    prediction: Mapped[Prediction] = relationship()

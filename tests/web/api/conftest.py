@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from tests.web.conftest import Person
@@ -71,6 +72,23 @@ def token_of(person: Person, scopes: Iterable[str] = SCOPES, *, days: int = 30) 
         _, token = new_token(user_of(person), name="Test", scopes=scopes, days=days)
         db.session.commit()
         return token
+
+
+def queries_for(program: Program, path: str) -> int:
+    """How many queries an address takes."""
+    asked: list[str] = []
+    with program.app.app_context():
+        engine = db.engine
+
+    def note(*values: object) -> None:
+        asked.append(str(values[2]))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert program.get(path).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(asked)
 
 
 def problem_of(response: TestResponse, status: int, kind: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from tests.web.api.conftest import Program, problem_of
+from tests.web.api.conftest import Program, problem_of, queries_for
 from tests.web.conftest import Kept
 from tests.web.fakes import picture
 from tests.web.test_batches import answer_all, zipped
@@ -61,6 +61,29 @@ def test_a_batch_is_cancelled_and_deleted(program: Program, app: Flask, kept: Ke
     assert program.delete(f"{other['url']}?predictions=delete").status_code == 204
     assert program.get("/batches").json["items"] == []
     assert (kept.rows(), kept.files()) == (0, [])
+
+
+def test_a_batch_is_paused_and_continued(program: Program, app: Flask) -> None:
+    batch = send(program, FILES).json
+    paused = program.post(f"{batch['url']}/pause").json
+    assert (paused["state"], paused["waiting"]) == ("paused", 3)
+    assert program.post(f"{batch['url']}/pause").json == paused
+    assert answer_all(app) == 0
+    assert program.get("/batches").json["items"] == [paused]
+    assert program.post(f"{batch['url']}/continue").json == batch
+    answer_all(app)
+    done = program.get(batch["url"]).json
+    assert done["state"] == "finished"
+    for deed in ("pause", "continue"):
+        assert program.post(f"{batch['url']}/{deed}").json == done
+
+
+def test_a_long_list_takes_as_many_queries_as_a_short_one(program: Program) -> None:
+    for _ in range(3):
+        send(program, {"a.jpg": picture(32, 32)})
+    program.get("/token")
+    assert len(program.get("/batches?limit=3").json["items"]) == 3
+    assert queries_for(program, "/batches?limit=3") == queries_for(program, "/batches?limit=1")
 
 
 def test_a_batch_is_taken_once(program: Program, app: Flask) -> None:

@@ -26,12 +26,12 @@ const look = async () => {
     document.getElementById('left').textContent = 'The server does not answer at the moment. Looking again.';
     return setTimeout(look, 5000);
   }
-  if (!figures.waiting) return location.reload();
+  if (!figures.waiting || figures.state !== running.dataset.state) return location.reload();
   for (const place of document.querySelectorAll('[data-count]')) place.textContent = figures[place.dataset.count];
   const bar = document.getElementById('bar');
   bar.value = figures.done;
   bar.textContent = `${figures.done} of ${figures.total}`;
-  document.getElementById('left').textContent = figures.left;
+  document.getElementById('left').textContent = figures.standing;
   if (figures.done !== done && performance.now() - shown > 1000 * SECONDS_BETWEEN_TABLES) {
     shown = performance.now();
     done = figures.done;
