@@ -202,7 +202,7 @@ def _row(row: Row, place: int, point: float, folder: Path) -> str:
         f'<tr><td data-cell="thumb">{image}</td><th scope="row" data-cell="title">'
         f'<button class="row-link id" type="button" data-do="open:{place}" title="{say("folder-open", file=name)}">'
         f'{name}</button></th><td data-cell="wide">{likely}</td><td data-cell="wide" class="num">{risk}</td>'
-        f'<td data-cell="advice">{label}</td></tr>'
+        f'<td data-cell="advice">{label}{button(f"keep:{place}", say("case-keep-row"))}</td></tr>'
     )
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 1.0
 
 
-def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> None:
-    """Makes the tab's content; call it where it shall stand.
+def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
+    """Makes the tab's content and returns the table, whose rows ask for more than this tab does.
 
     Args:
         desk: what is shared.
@@ -113,6 +113,7 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> None:
             None, None, None, js=take_along("taken"), api_visibility="private"
         )
     open_picture(opened)
+    return shown
 
 
 def _earlier(desk: Desk) -> str:

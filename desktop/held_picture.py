@@ -96,6 +96,7 @@ class HeldPicture:
                 patient=self.patient,
                 measured=measured_sentence(self.prediction, point) or "" if self.is_answered else "",
                 record=self.name,
+                plausible_level=description.conformal.level if description.conformal else None,
             ),
             title=self.name,
         )

@@ -9,12 +9,14 @@ import gradio as gr
 
 from derm_core import NOTICE
 from desktop.blocks import html
+from desktop.case_tab import case_tab
 from desktop.desk import Desk
 from desktop.folder_tab import folder_tab
 from desktop.markup import icon, message
 from desktop.models_tab import models_tab
 from desktop.picture_tab import answer_upload, beside, picture_tab
 from desktop.texts import say
+from desktop.training_tab import training_tab
 
 if TYPE_CHECKING:
     from derm_core import Predictor
@@ -66,9 +68,13 @@ def build_interface(predictor: Predictor | Desk) -> gr.Blocks:
                 )
 
             with gr.Tab(say("tab-folder"), id="folder"), gr.Column(elem_classes="page"):
-                folder_tab(desk, open_picture)
-            with gr.Tab(say("tab-models"), id="models"), gr.Column(elem_classes="page"):
-                models_tab(desk, picture)
+                rows = folder_tab(desk, open_picture)
+            with gr.Tab(say("tab-cases"), id="cases") as cases, gr.Column(elem_classes="page"):
+                case_tab(desk, picture, rows, tabs, cases)
+            with gr.Tab(say("tab-models"), id="models") as models, gr.Column(elem_classes="page"):
+                models_tab(desk, picture, models)
+            with gr.Tab(say("tab-training"), id="training") as training, gr.Column(elem_classes="page"):
+                training_tab(desk, training)
         html(f'<p class="notice">{NOTICE}</p>', elem_id="notice")
     return interface
 

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_core import DIAGNOSES, NOTICE, percent
+from derm_core import NOTICE, percent, plausible_words
 from desktop.figures import (
     ClassBar,
     class_bars,
@@ -147,9 +147,7 @@ def plausible(prediction: Prediction, conformal: Any) -> str:
     """Returns the diagnoses that cannot be ruled out, in a sentence; nothing where the model has no such part."""
     if not prediction.plausible or conformal is None:
         return ""
-    names = [DIAGNOSES[code].name.lower() if code in DIAGNOSES else code for code in prediction.plausible]
-    words = say("plausible", names=", ".join(names))
-    more = say("plausible-level", level=f"{100 * conformal.level:.0f}%")
+    words, more = plausible_words(prediction.plausible, conformal.level)
     return f'<p class="plausible"><b>{escape(words)}</b> <span class="small muted">{escape(more)}</span></p>'
 
 

@@ -26,12 +26,13 @@ _MACHINE_SECONDS = 15.0
 _SUFFIX = ".dermbundle"
 
 
-def models_tab(desk: Desk, picture: PictureTab) -> None:
+def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
     """Makes the tab's content; call it where it shall stand.
 
     Args:
         desk: what is shared; its model is changed here.
         picture: asks for what is known of the patient only where the model can use it.
+        tab: is drawn anew when it is turned to: a model may have been trained meanwhile.
     """
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     html(f"<h1>{say('models-title')}</h1><p>{say('models-intro')}</p>", elem_classes="page-head")
@@ -95,6 +96,7 @@ def models_tab(desk: Desk, picture: PictureTab) -> None:
         None, None, None, js=take_along("taken-model"), api_visibility="private"
     )
     gr.Timer(_MACHINE_SECONDS).tick(partial(_machine, desk), None, machine, **quiet)
+    tab.select(partial(_drawn_anew, desk), None, [listed, first, second], **quiet)
     close.click(lambda: gr.update(visible=False), None, card, **quiet)
     take_in.click(take, [path, name], changed, **quiet)
     begin.click(
@@ -120,13 +122,15 @@ def _choices() -> list[tuple[str, str]]:
     return [(model_title(model), model.reference) for model in known_models() if model.description]
 
 
-def _redrawn(desk: Desk, said: str) -> list[Any]:
+def _drawn_anew(desk: Desk) -> list[Any]:
     names = _choices()
+    return [_listed(desk), gr.update(choices=names), gr.update(choices=names)]
+
+
+def _redrawn(desk: Desk, said: str) -> list[Any]:
     return [
         _say(said),
-        _listed(desk),
-        gr.update(choices=names),
-        gr.update(choices=names),
+        *_drawn_anew(desk),
         gr.update(visible=desk.predictor.description.context is not None),
     ]
 

@@ -131,7 +131,10 @@ def beside(desk: Desk, held: HeldPicture | None) -> str:
     """Returns what stands under an answer; nothing where there is none."""
     if held is None:
         return ""
-    parts = f'<div class="row-actions">{button("pdf", say("more-pdf"), symbol="down")}</div>'
+    actions = button("keep", say("case-keep"), symbol="history") + button(
+        "pdf", say("more-pdf"), symbol="down"
+    )
+    parts = f'<div class="row-actions">{actions}</div>'
     if held.is_answered and desk.methods is not None:
         parts += methods_card(None)
     if held.is_answered and (index := desk.similar_cases) is not None:

@@ -19,6 +19,7 @@ from desktop.theme import make_theme
 
 HOST = "127.0.0.1"
 MAX_FILE_SIZE = "64mb"
+_STYLES = ("tokens.css", "page.css", "tables.css", "training.css", "cases.css")
 
 
 @contextmanager
@@ -75,6 +76,6 @@ def serve(interface: gr.Blocks, *, port: int, host: str = HOST, password: str = 
 
 def page_head() -> str:
     """Returns what the page needs of its own: style sheets and script, inside the page, so that they come with it."""
-    styles = "".join((STATIC / name).read_text("utf-8") for name in ("tokens.css", "page.css", "tables.css"))
+    styles = "".join((STATIC / name).read_text("utf-8") for name in _STYLES)
     script = (STATIC / "page.js").read_text("utf-8")
     return f"<style>{styles}</style><script>{script}</script>"

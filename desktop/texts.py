@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from desktop.case_texts import CASE_TEXTS
+from desktop.training_texts import TRAINING_TEXTS
+
 TEXTS = {
     # What every screen needs.
     "notice-offline": "On this machine only",
@@ -31,10 +34,8 @@ TEXTS = {
     "machine-gpu-memory": "{free} of {total} GB of its memory free",
     "machine-no-gpu": "The graphics card cannot be used: {reason} Answers come from the processor, only slower.",
     # One picture.
-    "picture-private": "Nothing leaves this machine, and nothing is kept: the picture’s file is deleted once it is "
-    "answered, and what is shown of it goes with the next one.",
-    "plausible": "Cannot be ruled out: {names}.",
-    "plausible-level": "Of lesions of each diagnosis, {level} had theirs in such a list.",
+    "picture-private": "Nothing leaves this machine, and nothing is kept unless you keep it in the case list: the "
+    "picture’s file is deleted once it is answered, and what is shown of it goes with the next one.",
     "more-pdf": "PDF of this answer",
     "more-methods": "Other explanations",
     "more-methods-intro": "Grad-CAM, above, is one way of asking what an answer rests on. Others ask otherwise; where "
@@ -50,7 +51,7 @@ TEXTS = {
     # One picture, its patient and its answer; a text with a tag in it is written into the page as it stands.
     "picture-title": "New picture",
     "picture-intro": "One dermoscopic picture of one lesion.",
-    "picture-drop": "# Drop a picture here, or paste it\nor click to choose a file: JPEG, PNG, WebP, TIFF or BMP",
+    "picture-drop": "# Drop a picture here, or paste it\nor click to choose a file: JPEG, PNG, WebP, TIFF, BMP or HEIC",
     "picture-failed": "This picture could not be answered. Try again; the window in which the app was started "
     "says what happened.",
     "patient-title": "About the patient",
@@ -141,7 +142,7 @@ TEXTS = {
     "folder-missing": "There is no folder {folder}. Check how it is written, or copy it from the file manager.",
     "folder-file": "{folder} is a file. Enter the folder that holds it, or open it under “One picture”.",
     "folder-unreadable": "{folder} cannot be read ({reason}). Ask whoever owns it, or copy the pictures elsewhere.",
-    "folder-empty": "There is no picture in {folder}. Wanted: JPEG, PNG, WebP, TIFF or BMP.",
+    "folder-empty": "There is no picture in {folder}. Wanted: JPEG, PNG, WebP, TIFF, BMP or HEIC.",
     "folder-busy": "{folder} is being answered. Stop it first, or wait until it is done.",
     "folder-disk": "The answers cannot be kept ({reason}). Make room on the disk, then go on.",
     "folder-failed": "The folder could not be answered to its end. The terminal says why; the rows so far are kept.",
@@ -226,6 +227,8 @@ TEXTS = {
     "time-minute": "about a minute",
     "time-minutes": "about {count} minutes",
     "time-hours": "about {hours} h {minutes} min",
+    **CASE_TEXTS,
+    **TRAINING_TEXTS,
 }
 
 

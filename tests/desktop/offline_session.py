@@ -2,6 +2,7 @@
 
     python -m tests.desktop.offline_session HOME FOLDER PORT
 
+A dataset to train on lies beside FOLDER, in `set`.
 Ends with status 0 where everything worked and neither the page nor the app tried to reach another host; prints what
 did otherwise. Collected by no test: test_offline_session.py runs it.
 """
@@ -20,6 +21,8 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.desktop.tiny_training import RECIPE, TINY
 
 ROOT = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -113,6 +116,23 @@ def models(page: Page, folder: Path, home: Path) -> None:
     expect(page.locator("#compared h2")).to_have_text("Same advice for 2 of 2 pictures 1 could not be read.")
 
 
+def training(page: Page, dataset: Path) -> None:
+    """One epoch of a tiny network; its process has no network either."""
+    page.get_by_role("tab", name="Training").click()
+    page.locator("#training-data input, #training-data textarea").fill(str(dataset))
+    page.get_by_role("button", name="Look it over").click()
+    page.get_by_label("Recipe").click()
+    page.get_by_role("option", name=RECIPE).click()
+    expect(page.locator("#training-recipe-words")).to_contain_text("It starts from random numbers.")
+    page.locator("#training-epochs input").fill("1")
+    page.locator("#training-size input").fill("32")
+    page.locator("#training-batch input").fill("8")
+    page.locator("#training-more textarea").fill("\n".join(TINY))
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator("#training-head .badge")).to_have_text("Trained")
+    expect(page.locator("#training-curves .curve")).to_have_count(3)
+
+
 def drive(address: str, folder: Path, home: Path) -> list[str]:
     """Returns what the page asked other hosts for, and what went wrong in it."""
     path = next(filter(None, map(shutil.which, BROWSERS)))
@@ -131,6 +151,7 @@ def drive(address: str, folder: Path, home: Path) -> list[str]:
         one_picture(page, folder)
         folder_of_sixty(page, folder)
         models(page, folder, home)
+        training(page, folder.parent / "set")
         browser.close()
     return complaints
 

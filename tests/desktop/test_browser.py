@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from derm_core import NOTICE
 from desktop import build_interface, serve
 from desktop.uploads import upload_folder
+from tests.desktop.browsing import PATIENCE_MS, Complaints, started_browser
 from tests.desktop.conftest import FakePredictor
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-PATIENCE_MS = 20_000
-
 pytestmark = pytest.mark.usefixtures("no_event_loop_is_left")
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-        )
+    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with started_browser(*camera) as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +47,6 @@ def answering() -> FakePredictor:
 def address(uploads: Path, answering: FakePredictor) -> Iterator[str]:
     with serve(build_interface(answering), port=int(uploads.name)) as served:
         yield served
-
-
-@dataclass
-class Complaints:
-    """What a window has to complain of: requests to other hosts, and everything else."""
-
-    foreign: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-    def watch(self, page: Page, address: str) -> None:
-        own = (address, "data:", "blob:")
-        page.on("request", lambda request: request.url.startswith(own) or self.foreign.append(request.url))
-        page.on("response", lambda answer: answer.status < 400 or self.faults.append(answer.url))
-        page.on("console", lambda line: line.type != "error" or self.faults.append(line.text))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
 
 
 @pytest.fixture

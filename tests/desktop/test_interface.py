@@ -40,7 +40,7 @@ def test_what_is_no_picture_is_one_sentence_and_asked_for_again(
     assert changes[3] == ""
     sentence = changes[2]["value"]
     assert "&lt;b&gt;{{1}}${2}.jpg is not a picture that can be read (17 bytes)." in sentence
-    assert "Wanted: JPEG, PNG, WEBP, TIFF or BMP." in sentence
+    assert "Wanted: JPEG, PNG, WebP, TIFF, BMP or HEIC." in sentence
 
 
 def test_any_other_fault_leaves_the_page_usable_and_is_logged(

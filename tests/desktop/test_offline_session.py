@@ -1,4 +1,4 @@
-"""The app without any network: a picture, a folder of 60 files, models and exports, and not one other host is asked."""
+"""The app without any network: a picture, a folder of 60 files, models, exports, a training; no other host is asked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.desktop.offline_session import BROWSERS, ROOT
+from tests.desktop.tiny_training import tiny_dataset
 
 # The second one is for those who are not root, where the system lets them have namespaces of their own.
 UNSHARED = (["unshare", "-n"], ["unshare", "-rn"])
@@ -48,6 +49,7 @@ def test_everything_works_without_a_network_and_nobody_else_is_asked(
 ) -> None:
     if not any(map(shutil.which, BROWSERS)):
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on the PATH")
+    tiny_dataset(tmp_path / "set")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
