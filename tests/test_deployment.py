@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import shlex
 from collections.abc import Mapping
@@ -64,6 +65,31 @@ def test_the_image_runs_as_nobody_who_may_do_anything() -> None:
     assert names.index("USER") < names.index("CMD")
     last_run = max(place for place, name in enumerate(names) if name == "RUN")
     assert last_run < names.index("USER")
+
+
+def test_every_extra_that_the_image_installs_is_one_of_the_package() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    named = re.findall(r"--extra (\w+)", " ".join(arguments_of("RUN")))
+    assert {"web", "openvino"} <= set(named) <= set(setup["options.extras_require"])
+
+
+def test_no_service_runs_as_root() -> None:
+    for name, service in services().items():
+        user = service.get("user") or (arguments_of("USER")[-1] if "build" in service else "0")
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), name
+
+
+def test_what_the_website_writes_lies_on_its_volume_or_in_memory() -> None:
+    service = services()["web"]
+    places = {volume.partition(":")[2] for volume in service["volumes"]}
+    scratch = {mount.partition(":")[0] for mount in service["tmpfs"]}
+    (home,) = re.findall(r"DERM_HOME=(\S+)", " ".join(arguments_of("ENV")))
+    (plots,) = re.findall(r"MPLCONFIGDIR=(\S+)", " ".join(arguments_of("ENV")))
+    assert home in places
+    assert home in arguments_of("VOLUME")
+    assert str(Path(plots).parent) in scratch
+    assert "PYTHONDONTWRITEBYTECODE=1" in " ".join(arguments_of("ENV"))
 
 
 def test_everything_that_is_copied_is_there_and_let_in() -> None:

@@ -14,12 +14,12 @@ import derm_core
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    {"errors"},
+    {"errors", "heic", "upright"},
     {"diagnoses", "files", "images"},
     {"data", "models"},
     {"evaluation", "explanation"},
     {"training", "serving"},
-    {"experiments", "reporting"},
+    {"experiments", "interchange", "reporting"},
 )
 """The parts of derm_core from the bottom up. A part imports itself and lower layers, never one beside it."""
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -28,7 +28,7 @@ FOREIGN = {
     "derm_core": {"_cli", "alembic", "desktop", "flask", "flask_login", "flask_migrate", "flask_sqlalchemy",
                   "flask_wtf", "gradio", "scripts", "sqlalchemy", "tests", "web", "werkzeug", "wtforms"},
     "web": {"_cli", "captum", "desktop", "gradio", "scripts", "tests", "torch", "torchvision"},
-    "desktop": {"_cli", "captum", "flask", "scripts", "sqlalchemy", "tests", "torch", "torchvision", "web"},
+    "desktop": {"_cli", "captum", "flask", "scripts", "tests", "torch", "torchvision", "web"},
 }  # fmt: skip
 """What each package never imports: derm_core knows no website, web and desktop know neither torch nor each other."""
 RUNS_THE_MODEL = "load_predictor"

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from derm_core.serving.predictor import load_predictor
+from derm_core.serving.loading import load_predictor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS_TO_START, SECONDS_TO_END = 600.0, 60.0
