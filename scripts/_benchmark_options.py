@@ -6,9 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
+from _cli import CommandParser
+
 from _benchmark_networks import DEFAULT_ARCHITECTURES
 
-from _cli import CommandParser
 from derm_core.errors import ConfigError
 
 RUNTIMES = ("eager", "onnxruntime", "openvino")

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from _cli import Progress, progress
+
 import torch
 from _benchmark_peak import matrix_peak, step_operations
 from _benchmark_peers import train_plainly, train_with_fastai, train_with_timm
@@ -17,7 +19,6 @@ from _benchmark_results import compare, judge, readable
 from _benchmark_sides import Assignment, train_ours
 from _benchmark_turns import Competitor, Epoch, Turn, take_turns
 
-from _cli import Progress, progress
 from derm_core.data.augmentation import Augmentation
 from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import ConfigError

@@ -10,7 +10,18 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn, Protocol, TextIO, TypeVar
 
-from derm_core.errors import DermError
+try:
+    from derm_core.errors import DermError
+except ModuleNotFoundError as error:
+    if error.name != "derm_core":
+        raise
+    # Every command imports this module first, so that nobody is shown a traceback for a forgotten environment.
+    print(
+        f"error: {sys.executable} is not the Python that Dermatrace is installed in: run scripts/setup once, then "
+        "'. .venv/bin/activate' in this shell.",
+        file=sys.stderr,
+    )
+    raise SystemExit(2) from None
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _cli import CommandParser, run_command
+
 from derm_core.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:

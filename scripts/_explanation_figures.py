@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _cli import progress
+
 from _evaluation_tables import table
 
-from _cli import progress
 from derm_core.data.table import load_dataset
 from derm_core.diagnoses import NOTICE, get_task
 from derm_core.explanation.masks import find_masks

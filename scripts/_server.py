@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from _cli import CommandParser, run_command
+
 from derm_core.errors import ConfigError
 
 DEFAULT_BIND = "127.0.0.1:5000"

@@ -14,10 +14,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from _cli import run_command
+
 from _benchmark_networks import open_networks
 from _benchmark_options import check_targets, parse_arguments
 
-from _cli import run_command
 from derm_core.serving.machine import cores, processor
 
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from _cli import CommandParser, progress, run_command
+
 from _evaluation_tables import readable
 
-from _cli import CommandParser, progress, run_command
 from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import ConfigError
 

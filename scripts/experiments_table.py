@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _cli import CommandParser, progress, run_command
+
 from derm_core.data.table import load_dataset
 from derm_core.errors import ConfigError
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _cli import CommandParser, progress, run_command
+
 from evaluate import natural, positive
 
-from _cli import CommandParser, progress, run_command
 from derm_core.diagnoses import NOTICE, get_diagnosis
 from derm_core.errors import ConfigError
 

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from _cli import FAILED, CommandParser, run_command
+
 from _lambda_folder import LAMBDA, LambdaReport, write_lambda_folder
 
-from _cli import FAILED, CommandParser, run_command
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError
 from derm_core.serving.export_formats import FORMATS, check_target

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from _cli import CommandParser, progress, run_command
+
 from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.errors import ConfigError
 from derm_core.files import replace_file

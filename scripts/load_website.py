@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from _cli import CommandParser, run_command
+
 from _benchmark_networks import drawn_photograph
 from _load_users import Outcome, User, multipart, run_users, sign_in_users, summary, wait_until
 
-from _cli import CommandParser, run_command
 from derm_core.errors import ConfigError
 
 HERE = Path(__file__).parent

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _cli import CommandParser, progress, run_command
+
 from _answers import RowWriter, writer_to_stdout
 from _journal import open_journal, partial_of
 from _patients import context_of, read_contexts
@@ -22,7 +24,6 @@ from _pictures import (
     heatmap_names,
 )
 
-from _cli import CommandParser, progress, run_command
 from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError, InvalidImageError
 from derm_core.serving.answer_rows import answer_columns, answer_row, printable

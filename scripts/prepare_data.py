@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from _cli import CommandParser, progress, run_command
+
 from derm_core.data.ham10000 import read_ham10000
 from derm_core.data.image_folder import read_image_folder
 from derm_core.data.inspection import KINDS, Inspection, inspect_pictures

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from _cli import FAILED, CommandParser, progress, run_command
+
 from derm_core.data.table import load_dataset
 from derm_core.errors import ConfigError
 

@@ -11,9 +11,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from train import Display
-
 from _cli import CommandParser, run_command
+
+from train import Display
 
 
 def main() -> None:

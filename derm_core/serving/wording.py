@@ -36,5 +36,9 @@ def plausible_words(codes: Sequence[str], level: float | None) -> tuple[str, str
     if not codes:
         return "", ""
     names = [DIAGNOSES[code].name.lower() if code in DIAGNOSES else code for code in codes]
-    often = "" if level is None else f"Of lesions of each diagnosis, {100 * level:.0f}% had theirs in such a list."
+    often = (
+        ""
+        if level is None
+        else f"Of lesions of each diagnosis, {100 * level:.0f}% had theirs in such a list."
+    )
     return f"Cannot be ruled out: {', '.join(names)}.", often

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import _cli
 from _cli import CommandParser, PlainLines, progress, run_command
+
+import pytest
+
 from derm_core.errors import DatasetError
 
 SCRIPTS = Path(_cli.__file__).parent
@@ -146,3 +147,15 @@ def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "reading: 100%" in terminal.getvalue()
     assert "3/3" in terminal.getvalue()
     assert "loss 0.25" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("[a-z]*.py")))
+def test_another_python_is_told_which_one_is_wanted(script: str) -> None:
+    # -S leaves out site-packages, as a shell without the environment would.
+    done = subprocess.run(
+        [sys.executable, "-ES", SCRIPTS / script, "--help"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {sys.executable} is not the Python that Dermatrace is installed in")
+    assert done.stderr.count("\n") == 1

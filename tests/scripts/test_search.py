@@ -9,10 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from _cli import run_command
+
 import pytest
 import search
 
-from _cli import run_command
 from derm_core.data.table import Dataset
 from derm_core.training.records import read_records
 from tests.derm_core.data.coloured import coloured_dataset

@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from _cli import run_command
+
 import pytest
 import torch
 import train
 
-from _cli import run_command
 from derm_core.data.table import Dataset
 from derm_core.training.config import load_recipe
 from derm_core.training.records import read_records
