@@ -25,6 +25,10 @@ def upload_of(path: Path) -> dict[str, Any]:
     return {"path": str(path), "orig_name": path.name}
 
 
+def ancestors(block: gr.blocks.Block) -> list[gr.blocks.Block]:
+    return [] if block.parent is None else [block.parent, *ancestors(block.parent)]
+
+
 def answer_of(interface: gr.Blocks) -> Any:
     """The handler of a picture, as Gradio calls it."""
     (handler,) = [
@@ -115,7 +119,10 @@ def test_only_a_model_that_can_use_it_asks_for_it(uses: tuple[str, ...]) -> None
     interface = build_interface(FakePredictor(uses=uses))
     (group,) = [block for block in interface.blocks.values() if block.elem_id == "patient"]
     assert group.visible is bool(uses)
-    lists = [block for block in interface.blocks.values() if isinstance(block, gr.Dropdown)]
-    sex, site = (block for block in lists if block.label in ("Sex", "Body site"))
+    sex, site = (
+        block
+        for block in interface.blocks.values()
+        if isinstance(block, gr.Dropdown) and group in ancestors(block)
+    )
     assert [value for _, value in sex.choices] == ["", *SEXES]
     assert [value for _, value in site.choices] == ["", *SITES]

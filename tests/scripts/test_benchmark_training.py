@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import _benchmark_options
 import _benchmark_peak
 import _benchmark_sides as sides
 import _benchmark_training as training
-import benchmark
 import numpy as np
 import pytest
 import torch
@@ -257,4 +257,4 @@ def test_a_peer_that_is_not_installed_is_left_out_with_a_line(
 
 
 def test_the_peers_that_the_command_names_are_those_there_are() -> None:
-    assert {*benchmark.PEERS, *benchmark.MORE_PEERS} == set(training.PEERS)
+    assert {*_benchmark_options.PEERS, *_benchmark_options.MORE_PEERS} == set(training.PEERS)

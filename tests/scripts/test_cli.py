@@ -157,5 +157,7 @@ def test_another_python_is_told_which_one_is_wanted(script: str) -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(f"error: {sys.executable} is not the Python that Dermatrace is installed in")
+    assert done.stderr.startswith(
+        f"error: {sys.executable} is not the Python that Dermatrace is installed in"
+    )
     assert done.stderr.count("\n") == 1

@@ -149,12 +149,13 @@ def test_a_broken_picture_keeps_its_patient_to_itself(informed: Predictor, pictu
 
 
 def test_pictures_that_go_through_the_network_together_keep_their_patients(
-    informed: Predictor, pictures: list[Path]
+    informed: Predictor, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU, for only the choice of the batch depends on the device."""
     sources: list[Path | bytes] = [*pictures[:2], b"text", *pictures[2:]]
     told = [*CONTEXTS[:2], CONTEXTS[0], *CONTEXTS[2:]]
-    answers = list(informed._answers(iter(sources), iter(told), 4, raise_errors=False))
+    monkeypatch.setattr(type(informed._runtime), "batches", True)
+    answers = list(informed.predict_many(sources, batch_size=4, on_error="return", contexts=told))
     assert len(answers) == 7
     for source, context, answer in zip(sources, told, answers, strict=True):
         if isinstance(answer, Prediction):

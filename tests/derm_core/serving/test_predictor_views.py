@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +107,11 @@ def test_the_answer_is_the_mean_of_the_logits_and_the_heatmap_that_of_the_views(
 
 
 def test_pictures_in_a_batch_are_answered_as_alone(
-    eight: Predictor, pictures: list[Path], square: Image.Image
+    eight: Predictor, pictures: list[Path], square: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources: list[Picture] = [*pictures[:3], square]
-    together = list(eight._answers(iter(sources), repeat(None), 4, raise_errors=True))
+    monkeypatch.setattr(type(eight._runtime), "batches", True)
+    together = list(eight.predict_many(sources, batch_size=4))
     for source, answer in zip(sources, together, strict=True):
         assert isinstance(answer, Prediction)
         alone = eight.predict(source).probabilities
