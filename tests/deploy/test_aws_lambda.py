@@ -189,7 +189,7 @@ def test_its_preprocessing_gives_the_same_bits_without_pytorch(
 ) -> None:
     paths = [picture, *tiny_pictures]
     done = subprocess.run(
-        [sys.executable, "-c", _PREPARE, *map(str, paths)],
+        [sys.executable, "-B", "-c", _PREPARE, *map(str, paths)],
         cwd=exported[0],
         capture_output=True,
         text=True,
