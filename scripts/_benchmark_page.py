@@ -67,10 +67,10 @@ def tables(report: Mapping[str, Any], *, plot: str | None, command: str) -> str:
         "## Many pictures, start and memory",
         "",
         "Throughput is that of passes side by side, one a core, each with its heatmap, by that of PyTorch's forward "
-        "pass in batches of 16 on all cores, without. The peak is that of a matrix product of the same precision, "
-        "measured in the same run. Start is from the start of the process to the first answer with its heatmap on the "
-        "disk (`scripts/predict.py`, compiled before), memory the most that the process held; both by a plain script "
-        "with PyTorch and Captum.",
+        "pass in batches of 16 on all cores, without. The peak is that of a matrix product or a convolution of the "
+        "same precision, whichever was faster, measured in the same run. Start is from the start of the process to the "
+        "first answer with its heatmap on the disk (`scripts/predict.py`, compiled before), memory the most that the "
+        "process held; both by a plain script with PyTorch and Captum.",
         "",
         "| network | runtime | computes in | throughput, by plain | share of the peak | start | memory |",
         "|---|---|---|---:|---:|---:|---:|",

@@ -8,6 +8,7 @@ parts, but their lines hardly stand out from what is around them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,11 @@ class _Lines:
     angles: NDArray[np.float64]
     offsets: NDArray[np.float64]
 
+    @cached_property
+    def _framed(self) -> NDArray[np.float32]:
+        """The marks with zeros around them, row after row."""
+        return np.pad(self.marks, 1).ravel()
+
     @property
     def reach(self) -> int:
         return int(np.hypot(*self.marks.shape)) // 2 + 2
@@ -88,9 +94,9 @@ class _Lines:
         """Returns float32 (N, L), the marks on parallels at a distance; zeros outside the picture."""
         height, width = self.marks.shape
         x, y = self._places(along, distance)
-        columns, rows = np.rint(width / 2 + x).astype(np.intp), np.rint(height / 2 + y).astype(np.intp)
-        inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-        return np.where(inside, self.marks[rows.clip(0, height - 1), columns.clip(0, width - 1)], 0)
+        columns = np.rint(width / 2 + x).clip(-1, width) + 1
+        rows = np.rint(height / 2 + y).clip(-1, height) + 1
+        return self._framed.take((rows * (width + 2) + columns).astype(np.intp))
 
     def away_from_middle(self, along: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Returns bool (N,), whether the place `along` each line, (N,), lies outside the middle of the picture."""
@@ -114,10 +120,12 @@ def _find_lines(marks: NDArray[np.float32]) -> _Lines:
     rows, columns = np.nonzero(levels >= max(least, _STEPS * _LEAST_DARK))
     x, y = columns - marks.shape[1] / 2, rows - marks.shape[0] / 2
     reach = int(np.hypot(*marks.shape)) // 2 + 2
-    offsets = np.rint(np.outer(np.cos(_ANGLES), y) - np.outer(np.sin(_ANGLES), x)).astype(np.intp) + reach
     width = 2 * reach
-    places = (np.arange(len(_ANGLES))[:, None] * width + offsets).ravel()
-    votes = np.bincount(places, minlength=len(_ANGLES) * width)
+    places = np.outer(np.cos(_ANGLES), y)
+    places -= np.outer(np.sin(_ANGLES), x)
+    np.rint(places, out=places)
+    places += np.arange(len(_ANGLES))[:, None] * width + reach
+    votes = np.bincount(places.ravel().astype(np.intp), minlength=len(_ANGLES) * width)
     enough = max(int(np.partition(votes, -_LINES)[-_LINES]), _LEAST_ON_LINE)
     angle, offset = np.divmod(np.flatnonzero(votes >= enough), width)
     return _Lines(marks, _ANGLES[angle], (offset - reach).astype(np.float64))
