@@ -34,8 +34,8 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
         count, channels, width = _CONVOLUTION
         pictures = torch.randn(count, channels, width, width).to(dtype, memory_format=torch.channels_last)
         kernels = torch.randn(channels, channels, 3, 3).to(dtype, memory_format=torch.channels_last)
-        operations = 2 * 9 * count * channels**2 * width**2
-        products.append((operations, lambda: nn.functional.conv2d(pictures, kernels, padding=1)))
+        convolution = 2 * 9 * count * channels**2 * width**2
+        products.append((convolution, lambda: nn.functional.conv2d(pictures, kernels, padding=1)))
     best = 0.0
     with torch.inference_mode():
         for operations, product in products * _ROUNDS:
