@@ -25,7 +25,7 @@ def index_at(
             "image_path": [f"images/Ayse_Yilmaz_{code}.jpg" for code in CASES],
             "diagnosis": list(CASES),
             "lesion_id": [f"patient-{code}" for code in CASES],
-            "age": 54.0,
+            "age": 103.0,
             "sex": "female",
             "site": "back",
             "confirmed_by": confirmed_by,
