@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from functools import cached_property
@@ -14,6 +15,8 @@ from flask import Flask, current_app
 
 from web.breached_passwords import BreachedPasswords
 from web.common_passwords import FIELD_WORDS, is_common, is_made_of
+
+log = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 10, 128
 
@@ -76,8 +79,14 @@ def password_fault(password: str, *personal: str) -> str | None:
         return "This is your own name or address. Choose something that nobody knows of you."
     if is_made_of(password, [*FIELD_WORDS, *own]) or is_common(_normalised(password), own):
         return "This is one of the first passwords that anybody would try. Choose another."
-    if _is_breached(password):
-        return "This password is known from a breach of another site. Choose one that you use nowhere else."
+    try:
+        if _is_breached(password):
+            return (
+                "This password is known from a breach of another site. Choose one that you use nowhere else."
+            )
+    except OSError:
+        log.exception("The file that DERM_BREACHED_PASSWORDS names can no longer be read")
+        return "New passwords cannot be checked at the moment. Tell those who run this server, and try again later."
     return None
 
 

@@ -126,6 +126,17 @@ def test_a_breached_password_is_refused_where_the_file_is_named(
     assert Person(app).register("nobody has this one").status_code == 302
 
 
+def test_a_file_that_went_away_lets_no_unchecked_password_in(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    path = written(tmp_path / "hashes", BREACHED)
+    app = make_app(DERM_BREACHED_PASSWORDS=str(path))
+    path.unlink()
+    response = Person(app).register("nobody has this one")
+    assert response.status_code == 400
+    assert "New passwords cannot be checked at the moment" in response.text
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
