@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+
+from desktop.texts import say
 
 # A click on what has data-do, anywhere inside: what it asks for, and which class's heatmap is shown meanwhile.
 _CLICKS = """
@@ -45,9 +48,29 @@ def link_to(path: Path) -> str:
     return f'<a hidden href="/gradio_api/file={quote(str(path))}" download="{escape(path.name)}"></a>'
 
 
+def link_to_page(path: Path, title: str) -> str:
+    """Returns a link to an HTML file in the same folder, which is shown over the page."""
+    return (
+        f'<a hidden href="/gradio_api/file={quote(str(path))}" data-page="{escape(title)}" '
+        f'data-close="{say("close")}"></a>'
+    )
+
+
 def take_along(elem_id: str) -> str:
-    """Returns the script that presses the link in a part of the page, where it is a new one."""
+    """Returns the script that follows the link in a part of the page, where it is a new one: takes along, or shows."""
     return f"() => {{ takeAlong('{elem_id}'); }}"
+
+
+def to_message(elem_id: str) -> str:
+    """Returns the script that brings what is said in a part of the page into view: not all is pressed beside it."""
+    return (
+        f"() => {{ document.querySelector('#{elem_id} .message')?.scrollIntoView({{ block: 'nearest' }}); }}"
+    )
+
+
+def asks_folder(pick: Callable[[], str | None], button: gr.Button, path: gr.Textbox) -> None:
+    """Lets a button ask for a folder in a window of the system; where none is chosen, the field stays as it is."""
+    button.click(lambda: pick() or gr.skip(), None, path, show_progress="hidden", api_visibility="private")
 
 
 def asked(event: gr.EventData) -> tuple[str, str]:

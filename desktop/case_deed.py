@@ -11,7 +11,8 @@ import gradio as gr
 
 from derm_core import DermError
 from desktop.case_keeping import key_of
-from desktop.case_list import CaseList, case_list
+from desktop.case_list import CaseList
+from desktop.case_opening import case_list
 from desktop.case_view import CaseParts, CaseView
 from desktop.markup import message, problem
 from desktop.texts import say

@@ -12,12 +12,13 @@ from desktop.blocks import asked, link_to, number
 from desktop.case_deed import Changes, safely
 from desktop.case_entries import noted
 from desktop.case_exchange import export_cases, export_dataset, import_cases
-from desktop.case_forms import path_of
 from desktop.case_keep_deeds import KeepDeeds
 from desktop.case_lesion_deeds import LesionDeeds
+from desktop.case_report import lesion_pdf
 from desktop.case_view import CaseView
 from desktop.texts import say, say_count
 from desktop.uploads import download_folder
+from desktop.written_path import checked_file, checked_path
 
 if TYPE_CHECKING:
     from desktop.held_picture import HeldPicture
@@ -68,6 +69,7 @@ class CaseDeeds(KeepDeeds, LesionDeeds):
             "right": lambda view, held, key: self._drawn(replace(view, right=key), held),
             "edit": self._open_edit,
             "add": lambda view, held, _: self._open_keep(view, held),
+            "report": lambda view, held, _: self._report(view, held),
             "export": lambda view, held, _: self._export([view.lesion]),
             "delete": self._delete_lesion,
             "confirm": self._open_review,
@@ -89,18 +91,26 @@ class CaseDeeds(KeepDeeds, LesionDeeds):
     @safely
     def take_in(self, view: CaseView, held: HeldPicture | None, written: str | None) -> Changes:
         """Takes a case file in."""
-        counts = import_cases(self._cases, path_of(written, _EXAMPLE_FILE))
+        counts = import_cases(self._cases, checked_file(written, _EXAMPLE_FILE))
         return self._drawn(view.listed(), held, said=" ".join(counts.sentences))
 
     @safely
     def write_dataset(self, view: CaseView, held: HeldPicture | None, written: str | None) -> Changes:
         """Writes what is confirmed as a dataset folder."""
-        folder = path_of(written, _EXAMPLE_FOLDER)
+        folder = checked_path(written, _EXAMPLE_FOLDER)
         dataset = export_dataset(self._cases, folder)
         lesions = say_count("case-total", len(set(dataset.table["lesion_id"])))
         pictures = say_count("case-pictures", len(dataset))
         done = say("case-dataset-done", folder=str(folder), pictures=pictures, lesions=lesions)
         return self._drawn(view, held, said=done)
+
+    def _report(self, view: CaseView, held: HeldPicture | None) -> Changes:
+        lesion = self._cases.lesion(view.lesion)
+        if lesion is None:
+            return self._drawn(view, held)
+        out = download_folder() / "dermatrace-lesion.pdf"
+        out.write_bytes(lesion_pdf(self._cases, lesion))
+        return {self._taken: link_to(out), **self._told(say("case-reported", file=out.name))}
 
     def _export(self, keys: list[str] | None) -> Changes:
         out = download_folder() / "dermatrace-cases.dermcases"

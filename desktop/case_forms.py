@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -114,16 +113,6 @@ def review_of(diagnosis: str | None, how: str | None, comment: str | None) -> Ca
         raise ConfigError(say("case-review-missing"))
     told = _tidy(comment, "case-review-comment", NOTE_LENGTH, lines=True)
     return noted("confirmed", diagnosis, how, told)
-
-
-def path_of(written: str | None, example: str) -> Path:
-    """Returns the path that a person wrote; raises ConfigError where it is none from the root on."""
-    # File managers copy a path in quotes, or as an address.
-    text = (written or "").strip().strip("\"'").removeprefix("file://")
-    path = Path(text).expanduser() if text and "\x00" not in text else Path()
-    if not path.is_absolute():
-        raise ConfigError(say("case-needs-path", example=example))
-    return path
 
 
 def _tidy(text: str | None, field: str, most: int, *, lines: bool = False) -> str:

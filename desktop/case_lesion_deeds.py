@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from desktop.case_deed import Changes, Deeds, safely
 from desktop.case_forms import named_of, review_of
-from desktop.case_list import title
 from desktop.case_page import day_words
+from desktop.case_reading import title
 from desktop.case_view import CaseView
 from desktop.texts import say, say_count
 

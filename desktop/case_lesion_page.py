@@ -11,8 +11,9 @@ from PIL import Image
 
 from derm_core import DIAGNOSES, InvalidImageError, load_image, percent, unpack_heatmap
 from desktop.case_change import changes, explained_of, pair_of, risk_of
-from desktop.case_list import CaseList, title
+from desktop.case_chart import risk_chart
 from desktop.case_page import advice_badge, day_words, review_words, thumb
+from desktop.case_reading import CaseReader, title
 from desktop.figures import svg_percent
 from desktop.markup import button, card, icon
 from desktop.pictures import HEATMAP_SIDE, bounded, heatmap_address, photo_address
@@ -26,7 +27,7 @@ _PAIR_SIDE = 1000
 
 
 def lesion_page(
-    cases: CaseList, lesion: Lesion, *, left: str = "", right: str = "", can_add: bool = False
+    cases: CaseReader, lesion: Lesion, *, left: str = "", right: str = "", can_add: bool = False
 ) -> str:
     """Returns a lesion with all that is known of it.
 
@@ -43,7 +44,7 @@ def lesion_page(
         return f'<div class="stack">{head}{card(say("case-first"), words)}</div>'
     pair = pair_of(visits, left, right)
     return (
-        f'<div class="stack">{head}{_changed(pair)}{_side_by_side(cases, visits, pair)}'
+        f'<div class="stack">{head}{_changed(pair)}{risk_chart(visits)}{_side_by_side(cases, visits, pair)}'
         f"{_timeline(cases, visits, pair)}</div>"
     )
 
@@ -58,6 +59,7 @@ def _head(lesion: Lesion, count: int, *, can_add: bool) -> str:
             button("list", say("case-back"), symbol="history"),
             button("add", say("case-add-present"), symbol="camera", primary=True) if can_add else "",
             button("edit", say("case-edit")),
+            button("report", say("case-report"), symbol="file") if count else "",
             button("export", say("case-export"), symbol="down"),
             button("delete", say("case-delete"), sure=sure),
         )
@@ -81,7 +83,7 @@ def _both_shares(pair: tuple[Photograph, Photograph]) -> bool:
 
 
 def _side_by_side(
-    cases: CaseList, visits: Sequence[Photograph], pair: tuple[Photograph, Photograph] | None
+    cases: CaseReader, visits: Sequence[Photograph], pair: tuple[Photograph, Photograph] | None
 ) -> str:
     explained = explained_of(visits)
     figures = "".join(_figure(cases, one, explained) for one in pair or visits[-1:])
@@ -95,7 +97,7 @@ def _side_by_side(
     )
 
 
-def _figure(cases: CaseList, visit: Photograph, explained: str) -> str:
+def _figure(cases: CaseReader, visit: Photograph, explained: str) -> str:
     day = day_words(visit.day)
     shown = explained if explained in visit.answer["probabilities"] else visit.answer["top"]
     name = DIAGNOSES[shown].name.lower() if shown in DIAGNOSES else shown
@@ -114,7 +116,7 @@ def _figure(cases: CaseList, visit: Photograph, explained: str) -> str:
     )
 
 
-def _heat(cases: CaseList, visit: Photograph, code: str) -> str:
+def _heat(cases: CaseReader, visit: Photograph, code: str) -> str:
     shares = unpack_heatmap(cases.pictures.heatmap(visit.key, code))
     scale = min(1.0, HEATMAP_SIDE / max(visit.width, visit.height))
     size = max(1, round(visit.width * scale)), max(1, round(visit.height * scale))
@@ -125,7 +127,7 @@ def _heat(cases: CaseList, visit: Photograph, code: str) -> str:
 
 
 def _timeline(
-    cases: CaseList, visits: Sequence[Photograph], pair: tuple[Photograph, Photograph] | None
+    cases: CaseReader, visits: Sequence[Photograph], pair: tuple[Photograph, Photograph] | None
 ) -> str:
     heads = "".join(
         f'<th scope="col">{words}</th>'
@@ -147,7 +149,7 @@ def _timeline(
     )
 
 
-def _visit(cases: CaseList, visit: Photograph, pair: tuple[Photograph, Photograph] | None) -> str:
+def _visit(cases: CaseReader, visit: Photograph, pair: tuple[Photograph, Photograph] | None) -> str:
     model = f"{visit.answer['model_name']} {visit.answer['model_version']}"
     sha = visit.answer["model_sha256"]
     origin = f"{model} · {say('case-imported')}" if visit.imported_at else model

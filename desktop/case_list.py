@@ -1,86 +1,35 @@
 """The case list of this machine: lesions, their photographs in order of time, and what became known of them.
 
 Files are written before the row that names them and removed after it, inside a transaction that one writer holds at a
-time; so no row lacks its file, and a file without its row is swept away when the list is opened. Knows no page.
+time; so no row lacks its file, and a file without its row is swept away (`case_opening`). Knows no page.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from derm_core import CaseReview, lesion_share
 from desktop.case_entries import Named, NewPhotograph
-from desktop.case_pictures import CasePictures, copied, new_key
-from desktop.case_schema import WRITES, Lesion, Photograph, Review, open_database
-from desktop.uploads import home
-
-PAGE_SIZE = 24
-FILE = "cases.sqlite3"
+from desktop.case_pictures import copied, new_key
+from desktop.case_reading import CaseReader
+from desktop.case_schema import WRITES, Lesion, Photograph, Review
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some lesions, the last changed first, with all that belongs to them; `total` counts those of all pages."""
-
-    lesions: list[Lesion]
-    total: int
-    number: int
-
-
-class CaseList:
-    """The case list in a folder. Threads and windows share it.
-
-    Raises:
-        ConfigError: a newer version of the app wrote it.
-        OSError: the folder cannot be made.
-    """
+class CaseList(CaseReader):
+    """The case list in a folder. Threads and windows share it. Raises as CaseReader."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.pictures = CasePictures(folder / "pictures")
-        self._engine = open_database(folder / FILE)
+        super().__init__(folder)
         self.sweep()
-
-    def page(self, text: str = "", number: int = 0) -> Page:
-        """Returns a page of lesions, from 0; `text` is looked for in patients' codes, names, sites and notes."""
-        found = select(Lesion)
-        for word in text.split():
-            columns = (Lesion.patient, Lesion.name, Lesion.site, Lesion.notes)
-            found = found.where(or_(*(column.icontains(word, autoescape=True) for column in columns)))
-        with self._reading() as session:
-            total = session.scalar(select(func.count()).select_from(found.subquery())) or 0
-            number = min(number, max(0, (total - 1) // PAGE_SIZE))
-            query = found.order_by(Lesion.changed_at.desc(), Lesion.id.desc()).options(*_WHOLE)
-            lesions = list(session.scalars(query.limit(PAGE_SIZE).offset(number * PAGE_SIZE)))
-        return Page(lesions, total, number)
-
-    def lesion(self, key: str) -> Lesion | None:
-        """Returns a lesion with all that belongs to it; None where there is none of that key."""
-        with self._reading() as session:
-            return session.scalar(select(Lesion).where(Lesion.key == key).options(*_WHOLE))
-
-    def each(self) -> Iterator[Lesion]:
-        """Yields all lesions with all that belongs to them, one at a time."""
-        with self._reading() as session:
-            keys = list(session.scalars(select(Lesion.key).order_by(Lesion.id)))
-        yield from filter(None, map(self.lesion, keys))
-
-    def titles(self) -> list[tuple[str, str]]:
-        """Returns what each lesion is called and its key, the last changed first."""
-        query = select(Lesion).order_by(Lesion.changed_at.desc(), Lesion.id.desc())
-        with self._reading() as session:
-            return [(title(lesion), lesion.key) for lesion in session.scalars(query)]
 
     def add_lesion(
         self,
@@ -160,14 +109,6 @@ class CaseList:
             raise
         return True
 
-    def photograph(self, key: str) -> Photograph | None:
-        """Returns a photograph with its lesion and its reviews; None where there is none of that key."""
-        query = select(Photograph).where(Photograph.key == key)
-        with self._reading() as session:
-            return session.scalar(
-                query.options(selectinload(Photograph.reviews), selectinload(Photograph.lesion))
-            )
-
     def review(self, photograph: str, new: CaseReview, *, only_newer: bool = False) -> bool:
         """Adds what became known of a photograph; returns whether it was added.
 
@@ -243,34 +184,10 @@ class CaseList:
             return change(session)
 
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with Session(self._engine, expire_on_commit=False) as session:
-            yield session
-
-    @contextmanager
     def _writing(self) -> Iterator[Session]:
         engine = self._engine.execution_options(**WRITES)
         with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session
-
-
-_WHOLE = (selectinload(Lesion.photographs).selectinload(Photograph.reviews),)
-_open: dict[Path, CaseList] = {}
-_opening = threading.Lock()
-
-
-def case_list(folder: Path | None = None) -> CaseList:
-    """Returns the case list of a folder, by default that under DERM_HOME; it is opened once. Raises as CaseList."""
-    folder = folder or home() / "case-list"
-    with _opening:
-        if folder not in _open:
-            _open[folder] = CaseList(folder)
-        return _open[folder]
-
-
-def title(lesion: Lesion) -> str:
-    """Returns what a lesion is called in a list: the patient's code and its own name."""
-    return ", ".join(part for part in (lesion.patient, lesion.name) if part)
 
 
 def _name(lesion: Lesion, named: Named) -> None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from derm_core import DIAGNOSES, percent
 from desktop.case_change import risk_of
-from desktop.case_list import PAGE_SIZE, CaseList, title
+from desktop.case_reading import PAGE_SIZE, CaseReader, title
 from desktop.markup import badge, button, icon
 from desktop.texts import say, say_count
 from desktop.thumbnails import thumbnail_address
 
 if TYPE_CHECKING:
-    from desktop.case_list import Page
+    from desktop.case_reading import Page
     from desktop.case_schema import Lesion, Photograph, Review
 
 
-def cases_page(cases: CaseList, page: Page, text: str) -> str:
+def cases_page(cases: CaseReader, page: Page, text: str) -> str:
     """Returns a page of lesions with the way to the others, or what to do where there is none.
 
     Args:
@@ -47,7 +47,7 @@ def cases_page(cases: CaseList, page: Page, text: str) -> str:
     )
 
 
-def thumb(cases: CaseList, photograph: Photograph | None) -> str:
+def thumb(cases: CaseReader, photograph: Photograph | None) -> str:
     """Returns a small picture, or its place where there is none."""
     address = thumbnail_address(cases.pictures.path(photograph.key)) if photograph else None
     if address is None:
@@ -90,7 +90,7 @@ def day_words(day: date) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
-def _row(cases: CaseList, lesion: Lesion) -> str:
+def _row(cases: CaseReader, lesion: Lesion) -> str:
     visits = lesion.visits
     latest = visits[-1] if visits else None
     name = escape(title(lesion))

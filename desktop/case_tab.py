@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from desktop.blocks import html, take_along
+from desktop.blocks import html, take_along, to_message
 from desktop.case_deeds import CaseDeeds
 from desktop.case_forms import keep_form, named_form, review_form
 from desktop.case_view import CaseParts, CaseView
@@ -91,8 +91,10 @@ def case_tab(desk: Desk, picture: PictureTab, rows: gr.HTML, tabs: gr.Tabs, tab:
     for form in (keep, named, review):
         form.cancel.click(deeds.close_form, now, outputs, **quiet)
     busy: dict[str, Any] = {"api_visibility": "private"}
-    take_in.click(deeds.take_in, [*now, file], outputs, show_progress_on=take_in, **busy)
-    write.click(deeds.write_dataset, [*now, folder], outputs, show_progress_on=write, **busy)
+    for button, deed, written in ((take_in, deeds.take_in, file), (write, deeds.write_dataset, folder)):
+        button.click(deed, [*now, written], outputs, show_progress_on=button, **busy).then(
+            None, None, None, js=to_message("case-said"), **busy
+        )
 
 
 def _asks_path(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derm_core import ConfigError
-from desktop.folder_run import FolderRun, earlier_runs
+from desktop.folder_run import FolderRun, Quicken, earlier_runs
 from desktop.texts import say
+from desktop.written_path import checked_folder
 
 if TYPE_CHECKING:
     from derm_core import ExplanationMethod, MachineState, Predictor, SimilarCases
 
-EXAMPLE = "/home/mira/Pictures/November"
 _AT_MOST_EARLIER = 6
 _AT_MOST_LOADED = 3
 
@@ -26,6 +26,7 @@ class Desk:
     Args:
         predictor: what answers at first.
         load: makes the predictor of a model's name; None where no other model can be chosen.
+        quicken: gives what answers a folder of so many pictures with a predictor's model; None to let the predictor.
         remember: keeps the name of the model that was chosen for the next start; None where it is not to be kept.
         methods: measures which other explanations a predictor has; None where none are offered.
         cases: an index of confirmed cases; None where there is none.
@@ -39,6 +40,7 @@ class Desk:
         predictor: Predictor,
         *,
         load: Callable[[str], Predictor] | None = None,
+        quicken: Quicken | None = None,
         remember: Callable[[str], None] | None = None,
         methods: Callable[[Predictor], tuple[ExplanationMethod, ...]] | None = None,
         cases: SimilarCases | None = None,
@@ -50,6 +52,7 @@ class Desk:
         self.methods, self.machine = methods, machine
         self.load, self.remember, self.pick_folder = load, remember, pick_folder
         self.run: FolderRun | None = None
+        self._quicken = quicken
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._loaded: dict[str, Predictor] = {}
 
@@ -78,6 +81,17 @@ class Desk:
                 self._loaded[reference] = self.load(reference)
             return self._loaded[reference]
 
+    def _quickened(self, predictor: Predictor, pictures: int, stop: threading.Event) -> Predictor:
+        """Returns what answers so many pictures; from then on it answers single ones of its model as well."""
+        if self._quicken is None:
+            return predictor
+        quick = self._quicken(predictor, pictures, stop)
+        with self._loading:
+            if self.predictor is predictor:
+                self.predictor = quick
+            self._loaded = {name: quick if one is predictor else one for name, one in self._loaded.items()}
+        return quick
+
     @property
     def similar_cases(self) -> SimilarCases | None:
         """The index of confirmed cases, where it was made with the model at hand."""
@@ -98,7 +112,7 @@ class Desk:
                 if (current.folder, current.recursive) == (folder, recursive):
                     return current
                 raise ConfigError(say("folder-busy", folder=str(current.folder)))
-            run = FolderRun(self.predictor, folder, recursive=recursive)
+            run = FolderRun(self.predictor, folder, recursive=recursive, quicken=self._quickened)
             run.read_back()
             self.run = run
             if start:
@@ -137,24 +151,3 @@ class Desk:
         """Ends what is being done in order; what is done is kept."""
         if self.run is not None:
             self.run.stop(patience)
-
-
-def checked_folder(written: str) -> Path:
-    """Returns the folder that a person wrote; raises ConfigError with a sentence where it cannot be used."""
-    # File managers copy a path in quotes, or as an address.
-    text = written.strip().strip("\"'").removeprefix("file://")
-    if not text:
-        raise ConfigError(say("folder-no-path", example=EXAMPLE))
-    try:
-        folder = Path(text).expanduser().resolve()
-        found = "file" if folder.is_file() else "folder" if folder.is_dir() else ""
-        if found == "folder":
-            next(folder.iterdir(), None)
-    except (OSError, RuntimeError, ValueError) as err:
-        reason = getattr(err, "strerror", None) or str(err)
-        raise ConfigError(say("folder-unreadable", folder=text, reason=reason)) from err
-    if not found:
-        raise ConfigError(say("folder-missing", folder=text))
-    if found == "file":
-        raise ConfigError(say("folder-file", folder=str(folder)))
-    return folder

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from derm_core import DIAGNOSES
 from desktop.figures import percent, svg_percent
-from desktop.folder_run import KINDS, FolderRun, Progress, Row
+from desktop.folder_index import KINDS
+from desktop.folder_run import FolderRun, Progress, Row
+from desktop.machine import runtime_words
 from desktop.markup import badge, button, icon, problem, without_path
 from desktop.texts import duration, say, say_count
 from desktop.thumbnails import thumbnail_address
@@ -45,7 +47,7 @@ def progress_card(run: FolderRun, progress: Progress) -> str:
     """Returns how far a run is, with what can be done about it."""
     words, aside = _state_words(progress), _speed_words(progress)
     action = ""
-    if progress.state in ("looking", "running"):
+    if progress.state in ("looking", "preparing", "running"):
         action = button("stop", say("folder-stop"), symbol="pause")
     elif progress.state in ("stopped", "failed"):
         action = button("continue", say("folder-continue"), symbol="play", primary=True)
@@ -72,14 +74,36 @@ def progress_card(run: FolderRun, progress: Progress) -> str:
         f'<span class="muted">{escape(aside)}</span>{action}</div>{bar}'
         f'<dl class="figure-row">{stats}{waiting}</dl>{ignored}{failed}'
         f'<p class="small muted folder-name">{escape(str(run.folder))} · '
-        f"{escape(str(run.about['model_name']))}<br>{say('folder-kept')}</p></section>"
+        f"{escape(str(run.about['model_name']))}{_runtime_words(progress)}<br>{say('folder-kept')}</p></section>"
     )
 
 
-def table(run: FolderRun, view: View, places: Sequence[int], progress: Progress) -> str:
-    """Returns the filters, a page of the table, and the way to the other pages; `places` are those of all its rows."""
-    pages = max(1, -(-len(places) // ROWS_A_PAGE))
-    page = min(view.page, pages - 1)
+def filters(view: View, progress: Progress) -> str:
+    """Returns what rows can be asked for, with how many there are of each kind, and by what they can be ordered."""
+    counts = {"": progress.done, **progress.kinds}
+    chips = "".join(
+        f'<button class="chip" type="button" data-do="show:{kind}" aria-pressed="{str(kind == view.show).lower()}">'
+        f"{say('folder-all') if not kind else say(f'advice-{kind}')}"
+        f'<span class="code">{count:,}</span></button>'
+        for kind, count in counts.items()
+    )
+    sorters = "".join(
+        f'<button class="chip" type="button" data-do="order:{column}" '
+        f'aria-pressed="{str(view.order.removeprefix("-") == column).lower()}">'
+        f"{say(f'folder-column-{column}')}</button>"
+        for column in COLUMNS
+    )
+    return (
+        f'<div class="chips" role="group" aria-label="{say("folder-show")}">{chips}</div>'
+        # Where the rows are cards there is no head to sort by.
+        f'<div class="chips sorters" role="group" aria-label="{say("folder-sort")}">'
+        f'<span class="small muted">{say("folder-sort")}</span>{sorters}</div>'
+    )
+
+
+def table(run: FolderRun, view: View, places: Sequence[int]) -> str:
+    """Returns a page of the table; `places` are those of all its rows."""
+    page, _ = _page(view, places)
     shown = run.rows(list(places[page * ROWS_A_PAGE : (page + 1) * ROWS_A_PAGE]))
     point = float(run.about["operating_point"])
     body = "".join(
@@ -98,11 +122,21 @@ def table(run: FolderRun, view: View, places: Sequence[int], progress: Progress)
         )
     )
     return (
-        f"{_filters(view, progress)}"
         '<div class="card card-flush"><div class="table-wrap"><table class="table table-cards">'
         f'<caption class="visually-hidden">{say("folder-caption")}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div></div>{_pager(page, pages)}"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div></div>"
     )
+
+
+def pager(view: View, places: Sequence[int]) -> str:
+    """Returns the way to the other pages of a table; nothing where there is but one."""
+    page, pages = _page(view, places)
+    if pages == 1:
+        return ""
+    before = button(f"page:{page - 1}", say("folder-page-before"), disabled=page == 0)
+    after = button(f"page:{page + 1}", say("folder-page-next"), disabled=page == pages - 1)
+    words = say("folder-pages", page=f"{page + 1:,}", pages=f"{pages:,}")
+    return f'<nav class="pager">{before}<span class="muted">{words}</span>{after}</nav>'
 
 
 def earlier(folders: Sequence[str]) -> str:
@@ -125,6 +159,8 @@ def _state_words(progress: Progress) -> str:
     left = progress.total - progress.done
     if progress.state == "looking":
         return say("folder-looking")
+    if progress.state == "preparing":
+        return say("folder-preparing")
     if progress.state == "stopping":
         return say("folder-stopping")
     if progress.state == "stopped" and not progress.total:
@@ -134,9 +170,18 @@ def _state_words(progress: Progress) -> str:
     return say("folder-progress", done=f"{progress.done:,}", total=f"{progress.total:,}")
 
 
+def _runtime_words(progress: Progress) -> str:
+    if not progress.runtime:
+        return ""
+    words = runtime_words(progress.runtime, progress.reason)
+    return f'<br><span title="{escape(progress.reason)}">{escape(words)}</span>'
+
+
 def _speed_words(progress: Progress) -> str:
     if progress.state == "done":
         return say("folder-done")
+    if progress.state == "preparing":
+        return say("folder-preparing-more")
     if progress.state != "running" or not progress.pictures_a_second:
         return ""
     speed = progress.pictures_a_second
@@ -146,26 +191,10 @@ def _speed_words(progress: Progress) -> str:
     return " · ".join(words)
 
 
-def _filters(view: View, progress: Progress) -> str:
-    counts = {"": progress.done, **progress.kinds}
-    chips = "".join(
-        f'<button class="chip" type="button" data-do="show:{kind}" aria-pressed="{str(kind == view.show).lower()}">'
-        f"{say('folder-all') if not kind else say(f'advice-{kind}')}"
-        f'<span class="code">{count:,}</span></button>'
-        for kind, count in counts.items()
-    )
-    sorters = "".join(
-        f'<button class="chip" type="button" data-do="order:{column}" '
-        f'aria-pressed="{str(view.order.removeprefix("-") == column).lower()}">'
-        f"{say(f'folder-column-{column}')}</button>"
-        for column in COLUMNS
-    )
-    return (
-        f'<div class="chips" role="group" aria-label="{say("folder-show")}">{chips}</div>'
-        # Where the rows are cards there is no head to sort by.
-        f'<div class="chips sorters" role="group" aria-label="{say("folder-sort")}">'
-        f'<span class="small muted">{say("folder-sort")}</span>{sorters}</div>'
-    )
+def _page(view: View, places: Sequence[int]) -> tuple[int, int]:
+    """Returns which page is shown, from 0, and how many there are."""
+    pages = max(1, -(-len(places) // ROWS_A_PAGE))
+    return min(view.page, pages - 1), pages
 
 
 def _head(column: str, view: View, *, numeric: bool = False) -> str:
@@ -223,12 +252,3 @@ def _figures(row: Row, point: float) -> tuple[str, str]:
         f'<rect class="bar-fill" data-kind="{kind}" width="{svg_percent(risk)}" height="100%" rx="2"/>'
         f'<line class="bar-tick" x1="{tick}" x2="{tick}" y1="-25%" y2="125%"/></svg>'
     )
-
-
-def _pager(page: int, pages: int) -> str:
-    if pages == 1:
-        return ""
-    before = button(f"page:{page - 1}", say("folder-page-before"), disabled=page == 0)
-    after = button(f"page:{page + 1}", say("folder-page-next"), disabled=page == pages - 1)
-    words = say("folder-pages", page=f"{page + 1:,}", pages=f"{pages:,}")
-    return f'<nav class="pager">{before}<span class="muted">{words}</span>{after}</nav>'

@@ -10,9 +10,7 @@ import hashlib
 import logging
 import threading
 import time
-from array import array
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +28,7 @@ from derm_core import (
     rows_at,
     write_rows,
 )
+from desktop.folder_index import RowIndex
 from desktop.texts import say
 from desktop.uploads import home
 
@@ -38,10 +37,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-State = Literal["looking", "running", "stopping", "stopped", "done", "failed"]
+State = Literal["looking", "preparing", "running", "stopping", "stopped", "done", "failed"]
 Row = dict[str, Any]
-KINDS = ("refer", "routine", "unsure", "unread")
-"""What a row may be: the three kinds of advice, and a file that could not be read."""
+Quicken = Callable[["Predictor", int, threading.Event], "Predictor"]
+"""Gives what answers so many pictures with a predictor's model; gives up where the event is set."""
 JOURNAL = "answers.journal"
 _RECENT_SECONDS = 20.0
 
@@ -57,6 +56,8 @@ class Progress:
         kinds: how many rows there are of each of KINDS.
         pictures_a_second: of late; 0 where that is not known.
         seconds_left: at that speed; None where that is not known.
+        runtime: what runs the network, such as "openvino"; empty before anything was answered.
+        reason: why it does, in a sentence without a capital.
         problem: why it failed, in one sentence.
     """
 
@@ -67,25 +68,32 @@ class Progress:
     kinds: dict[str, int]
     pictures_a_second: float
     seconds_left: float | None
+    runtime: str
+    reason: str
     problem: str
 
     @property
     def is_active(self) -> bool:
         """Whether pictures are being answered."""
-        return self.state in ("looking", "running", "stopping")
+        return self.state in ("looking", "preparing", "running", "stopping")
 
 
 class FolderRun:
     """The answers of one model to the pictures of one folder.
 
     Args:
-        predictor: what answers; None to look at rows that are there.
+        predictor: whose model answers.
         folder: the pictures.
         recursive: look into its folders as well.
+        quicken: as Quicken; None to answer with the predictor itself.
     """
 
-    def __init__(self, predictor: Predictor, folder: Path, *, recursive: bool = True) -> None:
+    def __init__(
+        self, predictor: Predictor, folder: Path, *, recursive: bool = True, quicken: Quicken | None = None
+    ) -> None:
         self.folder, self.recursive = folder, recursive
+        self._quicken = quicken
+        self._runtime = self._reason = ""
         self._predictor = predictor
         description = predictor.description
         self.about: dict[str, Any] = {
@@ -98,7 +106,7 @@ class FolderRun:
         }
         self.journal = run_folder(self.about) / JOURNAL
         self._lock = threading.Lock()
-        self._places, self._risks, self._kinds = array("q"), array("f"), bytearray()
+        self._index = RowIndex()
         self._state: State = "stopped"
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -131,9 +139,9 @@ class FolderRun:
 
     def progress(self) -> Progress:
         """Returns how far it is."""
+        kinds = self._index.counts()
+        done = sum(kinds.values())
         with self._lock:
-            counts = Counter(self._kinds)
-            done = len(self._kinds)
             recent = list(self._recent)
         speed = 0.0
         if len(recent) > 1 and self._state == "running":
@@ -145,33 +153,17 @@ class FolderRun:
             done=done,
             total=self._total,
             ignored=self._ignored,
-            kinds={kind: counts[number] for number, kind in enumerate(KINDS)},
+            kinds=kinds,
             pictures_a_second=speed,
             seconds_left=left,
+            runtime=self._runtime,
+            reason=self._reason,
             problem=self._problem,
         )
 
     def places(self, *, show: str = "", order: str = "file") -> list[int]:
-        """Returns where the rows are that are wanted, in the order wanted.
-
-        Args:
-            show: one of KINDS; empty for all.
-            order: "file" as in the folder, "risk" the highest first, "advice" as in KINDS and then by risk; with a
-                minus before it the other way round. What could not be read comes last by risk.
-        """
-        with self._lock:
-            places, risks, kinds = self._places[:], self._risks[:], bytes(self._kinds)
-        wanted = range(len(places))
-        chosen = [row for row in wanted if not show or kinds[row] == KINDS.index(show)]
-        key, reverse = order.removeprefix("-"), order.startswith("-")
-        if key == "risk":
-            chosen.sort(key=lambda row: risks[row] if reverse and risks[row] >= 0 else -risks[row])
-            chosen.sort(key=lambda row: risks[row] < 0)
-        elif key == "advice":
-            chosen.sort(key=lambda row: (kinds[row], -risks[row]), reverse=reverse)
-        elif reverse:
-            chosen.reverse()
-        return [places[row] for row in chosen]
+        """Returns where the rows are that are wanted, in the order wanted; the arguments are those of RowIndex."""
+        return self._index.places(show=show, order=order)
 
     def rows(self, places: list[int]) -> list[Row]:
         """Returns the rows at these places."""
@@ -214,12 +206,16 @@ class FolderRun:
             self._index_anew()
             left = [file for file in files if not journal.is_done(file)]
             # Rows of files that have gone since stay: they were answered.
-            self._total = len(self._kinds) + len(left)
+            self._total = len(self._index) + len(left)
+            if left and self._quicken is not None and not self._stop.is_set():
+                self._state = "preparing"
+                self._predictor = self._quicken(self._predictor, len(files), self._stop)
             if not self._stop.is_set():
                 self._state = "running"
-            self._recent = [(time.monotonic(), len(self._kinds))]
+                self._runtime, self._reason = self._predictor.runtime.name, self._predictor.runtime.reason
+            self._recent = [(time.monotonic(), len(self._index))]
             self._answer(left, journal)
-        self._state = "stopped" if len(self._kinds) < self._total else "done"
+        self._state = "stopped" if len(self._index) < self._total else "done"
 
     def _answer(self, files: list[Path], journal: AnswerJournal) -> None:
         with closing(predict_files(self._predictor, files)) as answers:
@@ -230,24 +226,18 @@ class FolderRun:
                 self._take(journal.write(row), row)
 
     def _take(self, place: int, row: Row) -> None:
-        kind = "unread" if row["error"] else row["advice"]
-        # A risk is no more told for what is not answered than on any screen.
-        risk = row["malignant_probability"] if kind in ("refer", "routine") else -1.0
-        now = time.monotonic()
+        self._index.add(place, row)
+        now, done = time.monotonic(), len(self._index)
         with self._lock:
-            self._places.append(place)
-            self._risks.append(risk)
-            self._kinds.append(KINDS.index(kind))
             if not self._recent or now - self._recent[-1][0] >= 1:
-                self._recent.append((now, len(self._kinds)))
+                self._recent.append((now, done))
                 while len(self._recent) > 2 and now - self._recent[1][0] > _RECENT_SECONDS:
                     del self._recent[0]
 
     def _index_anew(self) -> None:
-        with self._lock:
-            self._places, self._risks, self._kinds = array("q"), array("f"), bytearray()
+        self._index.clear()
         for place, row in journal_rows(self.journal):
-            self._take(place, row)
+            self._index.add(place, row)
 
 
 def run_folder(about: dict[str, Any]) -> Path:

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from derm_core import DermError
-from desktop.blocks import asked, html, link_to, number, take_along
-from desktop.desk import EXAMPLE
-from desktop.folder_page import COLUMNS, View, earlier, progress_card, table
-from desktop.folder_run import KINDS
+from desktop.blocks import asked, asks_folder, html, link_to, number, take_along
+from desktop.folder_index import KINDS
+from desktop.folder_page import COLUMNS, View, earlier, filters, pager, progress_card, table
 from desktop.markup import problem
 from desktop.texts import say, say_count
 from desktop.uploads import download_folder
+from desktop.written_path import EXAMPLE
 
 if TYPE_CHECKING:
     from desktop.desk import Desk
 
 _TICK_SECONDS = 1.0
+Drawn = tuple[str, str, str, str, str]
+"""What stands on the page: progress, filters, rows, the way to other pages, and how many rows are taken along."""
+_NOTHING: Drawn = ("", "", "", "", "")
 
 
 def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
@@ -52,7 +55,9 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
         before = html(_earlier(desk), elem_id="folder-earlier", clicks=True)
     progress = html(visible=False, elem_id="folder-progress", clicks=True)
     with gr.Column(visible=False, elem_id="folder-rows") as rows:
+        filtered = html(elem_id="folder-filters", clicks=True)
         shown = html(elem_id="folder-table", clicks=True)
+        turned = html(elem_id="folder-pages", clicks=True)
         with gr.Row(elem_id="folder-export"):
             words = html(elem_id="folder-export-words")
             exports = {
@@ -61,21 +66,23 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
             }
         taken = html(elem_id="taken")
     view = gr.State(View())
-    drawn = gr.State(("", ""))
+    drawn = gr.State(_NOTHING)
     opened = gr.State("")
     timer = gr.Timer(_TICK_SECONDS, active=False)
 
-    page = [complaint, before, progress, rows, shown, words, drawn, timer]
+    # In parts: while a folder is being answered, figures change every second, and the rows that are looked at do not.
+    texts = [progress, filtered, shown, turned, words]
+    page = [*texts, complaint, before, rows, drawn, timer]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def begin(written: str, deep: bool) -> list[Any]:
         try:
             desk.open_folder(written, recursive=deep)
         except DermError as err:
-            return [_complain(str(err)), *[gr.skip()] * 7, View()]
-        return [*_drawn(desk, View(), ("", "")), View()]
+            return [*_complained(err), View()]
+        return [*_drawn(desk, View(), _NOTHING), View()]
 
-    def press(now: View, last: tuple[str, str], event: gr.EventData) -> list[Any]:
+    def press(now: View, last: Drawn, event: gr.EventData) -> list[Any]:
         word, value = asked(event)
         run = desk.run
         if word == "earlier":
@@ -89,25 +96,25 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
             run.start()
         elif word == "forget" and run is not None and desk.forget_folder():
             hidden = gr.update(visible=False)
-            cleared = [hidden, _earlier(desk), hidden, hidden, "", "", ("", ""), gr.Timer(active=False)]
-            return [*cleared, View(), gr.update(value=""), gr.skip()]
+            cleared = [hidden, "", "", "", "", hidden, _earlier(desk), hidden, _NOTHING]
+            return [*cleared, gr.Timer(active=False), View(), gr.update(value=""), gr.skip()]
         elif word == "open" and run is not None:
             (row,) = run.rows([place]) if (place := number(value)) in run.places() else [{"file": ""}]
-            return [*[gr.skip()] * 10, row["file"]]
+            return [*[gr.skip()] * (len(page) + 2), row["file"]]
         else:
             now = _turned(now, word, value)
         return [*_drawn(desk, now, last), now, gr.skip(), gr.skip()]
 
-    def tick(now: View, last: tuple[str, str]) -> list[Any]:
+    def tick(now: View, last: Drawn) -> list[Any]:
         return _drawn(desk, now, last)
 
     start.click(begin, [path, recursive], [*page, view], **quiet)
     path.submit(begin, [path, recursive], [*page, view], **quiet)
-    for part in (before, progress, shown):
+    for part in (before, progress, filtered, shown, turned):
         part.click(press, [view, drawn], [*page, view, path, opened], **quiet)
     timer.tick(tick, [view, drawn], page, **quiet)
     if desk.pick_folder is not None:
-        choose.click(desk.pick_folder, None, path, **quiet)
+        asks_folder(desk.pick_folder, choose, path)
     for kind, pressed in exports.items():
         pressed.click(partial(_export, desk, kind), view, [taken, complaint], **quiet).success(
             None, None, None, js=take_along("taken"), api_visibility="private"
@@ -124,8 +131,8 @@ def _opened_again(desk: Desk, folder: str, recursive: bool) -> list[Any]:
     try:
         desk.open_folder(folder, recursive=recursive, start=False)
     except DermError as err:
-        return [_complain(str(err)), *[gr.skip()] * 7]
-    return _drawn(desk, View(), ("", ""))
+        return _complained(err)
+    return _drawn(desk, View(), _NOTHING)
 
 
 def _turned(view: View, word: str, value: str) -> View:
@@ -139,24 +146,32 @@ def _turned(view: View, word: str, value: str) -> View:
     return view
 
 
-def _drawn(desk: Desk, view: View, last: tuple[str, str]) -> list[Any]:
+def _drawn(desk: Desk, view: View, last: Drawn) -> list[Any]:
     """Returns the parts of the page that are not as they were drawn last."""
     run = desk.run
     if run is None:
-        return [gr.skip()] * 8
+        return [gr.skip()] * (len(_NOTHING) + 5)
     state = run.progress()
     places = run.places(show=view.show, order=view.order)
-    card, rows = progress_card(run, state), table(run, view, places, state) if state.done else ""
+    count = f'<span class="small muted">{say_count("folder-export", len(places))}</span>'
+    rows = (filters(view, state), table(run, view, places), pager(view, places), count)
+    texts = (progress_card(run, state), *(rows if state.done else _NOTHING[1:]))
     return [
+        *(
+            gr.skip() if text == before else gr.update(value=text, visible=True)
+            for text, before in zip(texts, last, strict=True)
+        ),
         gr.update(visible=False),
         gr.skip() if state.is_active else _earlier(desk),
-        gr.skip() if card == last[0] else gr.update(value=card, visible=True),
-        gr.update(visible=bool(rows)),
-        gr.skip() if rows == last[1] else rows,
-        f'<span class="small muted">{say_count("folder-export", len(places))}</span>',
-        (card, rows),
+        gr.update(visible=state.done > 0),
+        texts,
         gr.Timer(active=state.is_active),
     ]
+
+
+def _complained(err: Exception) -> list[Any]:
+    """Returns the page as it is, with what went wrong."""
+    return [*[gr.skip()] * len(_NOTHING), _complain(str(err)), *[gr.skip()] * 4]
 
 
 def _complain(sentence: str) -> Any:

@@ -70,7 +70,7 @@ class HeldPicture:
     def similar_cases(self, desk: Desk) -> list[SimilarCase]:
         """Returns the confirmed cases of the desk's index that are most like it; none where there is no index."""
         index = desk.similar_cases
-        if index is None or desk.predictor is not self.predictor:
+        if index is None or index.model.get("sha256") != self.prediction.model_sha256:
             return []
         return index.query(self.predictor.features(self.content), k=SIMILAR)
 

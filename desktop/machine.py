@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from derm_core import MachineState
 
 _GIGABYTE = 1 << 30
+_RUNTIMES = {"eager": "PyTorch", "compile": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+"""What the libraries call themselves, by the first word of a runtime's name."""
 
 
 def machine_words(state: MachineState) -> str:
@@ -26,6 +28,14 @@ def machine_words(state: MachineState) -> str:
 def machine_notice(state: MachineState) -> str:
     """Returns what to know before anything is answered; empty where there is nothing."""
     return say("machine-no-gpu", reason=state.gpu_problem) if state.gpu_problem else ""
+
+
+def runtime_words(name: str, reason: str) -> str:
+    """Returns what runs a network and why it does, in one short line."""
+    library, _, form = name.partition("-")
+    called = f"{_RUNTIMES.get(library, library)} {form.replace('-', ' ')}".strip()
+    # What was measured for it, in brackets, and what was left out, after it, are for those who ask.
+    return say("runtime", name=called, reason=reason.partition(" (")[0].partition(";")[0])
 
 
 def _memory(name: str, sizes: tuple[int, int]) -> str:

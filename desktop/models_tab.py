@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from derm_core import DermError, pack_bundle, unpack_bundle
-from desktop.blocks import asked, html, link_to, number, take_along
-from desktop.machine import machine_words
+from desktop.blocks import asked, html, link_to, number, take_along, to_message
+from desktop.machine import machine_words, runtime_words
 from desktop.markup import message, problem
 from desktop.models import MOST_COMPARED, KnownModel, compare, known_models, model_card
 from desktop.models_page import comparison_table, model_title, models_table
 from desktop.texts import say
 from desktop.uploads import download_folder
+from desktop.written_path import checked_file
 
 if TYPE_CHECKING:
     from desktop.desk import Desk
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MACHINE_SECONDS = 15.0
 _SUFFIX = ".dermbundle"
+_EXAMPLE_FILE = f"/media/usb/ham7-1{_SUFFIX}"
 
 
 def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
@@ -58,7 +60,9 @@ def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
 
     html(f"<h2>{say('import-title')}</h2><p>{say('import-intro')}</p>", elem_classes="page-head")
     with gr.Row(elem_id="import-ask", elem_classes="group"):
-        path = gr.Textbox(label=say("import-path"), placeholder=say("import-path-hint"), max_lines=1)
+        path = gr.Textbox(
+            label=say("import-path"), placeholder=say("import-path-hint", example=_EXAMPLE_FILE), max_lines=1
+        )
         name = gr.Textbox(label=say("import-name"), placeholder=say("import-name-hint"), max_lines=1)
         take_in = gr.Button(say("import-start"), elem_id="import-start")
 
@@ -79,7 +83,7 @@ def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
 
     def take(written: str, called: str) -> list[Any]:
         try:
-            entry = unpack_bundle(_file(written), called.strip())
+            entry = unpack_bundle(checked_file(written, _EXAMPLE_FILE), (called or "").strip())
         except DermError as err:
             return [_say(problem(str(err))), *[gr.skip()] * 4]
         reference = f"{entry.name}@{entry.version}"
@@ -98,7 +102,9 @@ def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
     gr.Timer(_MACHINE_SECONDS).tick(partial(_machine, desk), None, machine, **quiet)
     tab.select(partial(_drawn_anew, desk), None, [listed, first, second], **quiet)
     close.click(lambda: gr.update(visible=False), None, card, **quiet)
-    take_in.click(take, [path, name], changed, **quiet)
+    take_in.click(take, [path, name], changed, **quiet).then(
+        None, None, None, js=to_message("models-said"), api_visibility="private"
+    )
     begin.click(
         contrast,
         [first, second, pictures],
@@ -111,7 +117,11 @@ def models_tab(desk: Desk, picture: PictureTab, tab: gr.Tab) -> None:
 def _machine(desk: Desk) -> str:
     if desk.machine is None:
         return ""
-    return f'<p class="small muted">{escape(machine_words(desk.machine(desk.predictor)))}</p>'
+    choice = desk.predictor.runtime
+    return (
+        f'<p class="small muted">{escape(machine_words(desk.machine(desk.predictor)))}<br>'
+        f'<span title="{escape(choice.reason)}">{escape(runtime_words(choice.name, choice.reason))}</span></p>'
+    )
 
 
 def _listed(desk: Desk) -> str:
@@ -171,10 +181,6 @@ def _compared(desk: Desk, first: str, second: str, files: list[str]) -> Any:
 
 def _name_of(predictor: Any) -> str:
     return f"{predictor.description.name} {predictor.description.version}"
-
-
-def _file(written: str) -> Path:
-    return Path(written.strip().strip("\"'").removeprefix("file://")).expanduser()
 
 
 def _say(content: str) -> Any:

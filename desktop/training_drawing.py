@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from derm_core import ConfigError, DermError
-from desktop.blocks import link_to
+from desktop.blocks import link_to, link_to_page
 from desktop.markup import problem
 from desktop.texts import say
 from desktop.training_audits import audit_job
@@ -84,16 +84,18 @@ def complained(err: Exception) -> list[Any]:
     return [*[gr.skip()] * (len(PARTS) + 5), gr.update(value=problem(sentence), visible=True)]
 
 
-def page_along(word: str, value: str, name: str, folder: str) -> str:
-    """Returns a link to the page of an audit or of a report."""
-    if word == "page":
+def page_link(word: str, value: str, name: str, folder: str) -> str:
+    """Returns a link to the page of an audit or of a report: for "see-page" and "see-report" it is shown, not taken."""
+    if word.endswith("page"):
         source, called = audit_job(Path(folder)).folder / AUDIT_PAGE, f"audit-{Path(folder).name}"
+        title = say("training-audit-title", dataset=Path(folder).name)
     else:
         run = find_run(name)
         if run is None or value not in (VALIDATION, TEST):
             raise ConfigError(say("training-gone", name=name))
         source, called = run.evaluation(value).folder / REPORT / "report.html", f"report-{name}-{value}"
+        title = say("training-report-title", run=name)
     # In the folder for uploads, which is emptied: where it goes to stay is the browser's business.
     out = download_folder() / f"{called}.html"
     shutil.copyfile(source, out)
-    return link_to(out)
+    return link_to_page(out, title) if word.startswith("see-") else link_to(out)

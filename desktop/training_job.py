@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,10 +23,11 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from desktop.child_process import start_module
+
 State = Literal["", "running", "stopping", "stopped", "done", "failed", "cut off"]
 _TASK, _PROCESS, _PROGRESS, _END = "task.json", "process.json", "progress.json", "end.json"
 _LOCK, _STOP, _OUTPUT = "lock", "stop", "output.txt"
-_ROOT = Path(__file__).resolve().parent.parent
 AUDIT_PAGE, REPORT = "audit.html", "report"
 """What some work leaves beside these: the page of an audit, the folder of a report."""
 _STARTED: dict[Path, subprocess.Popen[bytes]] = {}
@@ -84,19 +84,9 @@ class Job:
         for name in (_STOP, _PROGRESS, _END, _PROCESS):
             (self.folder / name).unlink(missing_ok=True)
         write_values(self.folder / _TASK, task)
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        # A thread that waits for the other by spinning keeps the core from whoever has work on it.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         with self.output.open("ab") as output:
-            _STARTED[self.folder] = subprocess.Popen(
-                [sys.executable, "-P", "-m", "desktop.training_work", str(self.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                # Ctrl+C in the terminal of the app, and the end of that terminal, are not meant for it.
-                start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            _STARTED[self.folder] = start_module(
+                "desktop.training_work", str(self.folder), stdout=output, stderr=subprocess.STDOUT
             )
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from desktop.markup import badge, button, card, message, problem
 from desktop.texts import duration, say
 from desktop.training_curves import curves
+from desktop.training_deleting import can_delete, lost_with
 from desktop.training_job import JobState
 from desktop.training_results import figure, metric_name
 from desktop.training_runs import RunState, TrainingRun
@@ -36,6 +37,8 @@ def run_head(run: TrainingRun) -> str:
         action = button("stop", say("training-stop"), symbol="pause", disabled=state == "stopping")
     elif state != "trained" and run.active is None:
         action = button("resume", say("training-go-on"), symbol="play", primary=True)
+    if can_delete(run):
+        action = button(f"delete:{run.name}", say("training-delete"), sure=lost_with(run)) + action
     words = [run.plan.recipe, *about["overrides"]]
     if about["dataset"]:
         words.append(say("training-of-data", dataset=about["dataset"]))

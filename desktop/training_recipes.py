@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from desktop.texts import say
 FIRST_RECIPE = "ham7-mobilenet_v2"
 _USUAL = {"flips": True, "rotation": 45.0, "zoom": 0.2, "brightness": 0.2, "contrast": 0.2}
 """What is done to pictures where augmentation is asked for and the recipe has none of its own."""
+_SETTING = re.compile(r"\w+(\.\w+)+\s*=")
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def overrides(recipe: str, settings: Settings, more: str) -> list[str]:
         ]
         if config.training.feature_views > 1:
             words.append("training.feature_views=1")
-    words += [line.removeprefix("--set").strip() for line in more.splitlines() if line.strip()]
+    words += [_setting(line.strip()) for line in more.splitlines() if line.strip()]
     load_recipe(recipe, words)
     return words
 
@@ -85,6 +87,14 @@ def chosen(epochs: Any, image_size: Any, batch_size: Any, augmented: bool) -> Se
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             raise ConfigError(say("training-no-number", field=say(name)))
     return Settings(int(epochs), int(image_size), int(batch_size), bool(augmented))
+
+
+def _setting(line: str) -> str:
+    """Returns one line of other settings, which may have been copied from a terminal, as the core takes it."""
+    plain = line.removeprefix("--set").strip()
+    if not _SETTING.match(plain):
+        raise ConfigError(say("training-no-setting", line=plain[:80]))
+    return plain
 
 
 def _toml(value: Any) -> str:

@@ -70,9 +70,12 @@ def audit_card(job: JobState) -> str:
     )
     faults = any(level == "fault" for level, _ in found["findings"])
     warned = problem(say("training-audit-faults")) if faults else ""
-    page = button("page", say("training-audit-page"), symbol="file")
+    page = button("see-page", say("training-audit-see"), symbol="file") + button(
+        "page", say("training-audit-page"), symbol="down"
+    )
     return (
-        f'<section class="card"><div class="card-head"><h2>{escape(found["headline"])}</h2>{page}</div>'
+        f'<section class="card"><div class="card-head"><h2>{escape(found["headline"])}</h2>'
+        f'<div class="row-actions row-start">{page}</div></div>'
         f'<dl class="figure-row">{stats}</dl>{f"<ul class=findings>{lines}</ul>" if lines else ""}{warned}</section>'
     )
 
@@ -107,9 +110,12 @@ def _measured(split: str, job: JobState) -> str:
         photographs=f"{job.result['photographs']:,}",
         lesions=f"{job.result['lesions']:,}",
     )
-    report = button(f"report:{split}", say("training-report"), symbol="file")
+    report = button(f"see-report:{split}", say("training-report-see"), symbol="file") + button(
+        f"report:{split}", say("training-report"), symbol="down"
+    )
     return (
-        f'<div class="measured"><div class="card-head"><h3>{title}</h3>{report}</div>'
+        f'<div class="measured"><div class="card-head"><h3>{title}</h3>'
+        f'<div class="row-actions row-start">{report}</div></div>'
         f'<dl class="figure-row">{stats}</dl>'
         f'<p class="small muted">{escape(on)}</p></div>'
     )

@@ -35,13 +35,13 @@ class TrainingRun:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = home() / "runs" / name
-        self._desk = _desk() / "runs" / name
-        self.training = Job(self._desk / "train")
-        self.registering = Job(self._desk / "register")
+        self.desk_folder = _desk() / "runs" / name
+        self.training = Job(self.desk_folder / "train")
+        self.registering = Job(self.desk_folder / "register")
 
     def evaluation(self, split: str) -> Job:
         """Returns the job that measures the run on VALIDATION or TEST pictures."""
-        return Job(self._desk / f"evaluate-{split}")
+        return Job(self.desk_folder / f"evaluate-{split}")
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -54,11 +54,16 @@ class TrainingRun:
         return next((job for job in self.jobs if job.state().is_active), None)
 
     @property
+    def is_own(self) -> bool:
+        """Whether the app began it."""
+        return (self.desk_folder / _RECORD).exists()
+
+    @property
     def about(self) -> dict[str, Any]:
         """Its `dataset`, `recipe` and `overrides`; empty ones for a run that was trained otherwise."""
         known: dict[str, Any] = {"dataset": "", "recipe": "", "overrides": []}
         with suppress(OSError, ValueError):
-            known |= json.loads((self._desk / _RECORD).read_text("utf-8"))
+            known |= json.loads((self.desk_folder / _RECORD).read_text("utf-8"))
         return known
 
     @property
@@ -91,7 +96,7 @@ class TrainingRun:
     @property
     def began(self) -> float:
         """When it was begun, or last made otherwise: seconds since 1970."""
-        for place in (self._desk / _RECORD, self.folder):
+        for place in (self.desk_folder / _RECORD, self.folder):
             with suppress(OSError):
                 return place.stat().st_mtime
         return 0.0
@@ -109,11 +114,11 @@ class TrainingRun:
         try:
             if self.folder.exists():
                 raise FileExistsError
-            self._desk.mkdir(mode=0o700, parents=True)
+            self.desk_folder.mkdir(mode=0o700, parents=True)
         except FileExistsError as err:
             raise ConfigError(say("training-name-taken", name=self.name)) from err
         about = {"dataset": str(dataset), "recipe": recipe, "overrides": overrides}
-        write_values(self._desk / _RECORD, about)
+        write_values(self.desk_folder / _RECORD, about)
         self._train(about, resume=False)
 
     def resume(self, dataset: str = "") -> None:

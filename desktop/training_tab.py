@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from derm_core import ConfigError, DermError, recipe_names
-from desktop.blocks import asked, html, take_along
-from desktop.desk import checked_folder
+from desktop.blocks import asked, asks_folder, html, take_along, to_message
 from desktop.markup import message
 from desktop.texts import say
 from desktop.training_audits import audit, audit_job, is_audited
-from desktop.training_drawing import PARTS, complained, drawn_anew, page_along
+from desktop.training_deleting import delete_run
+from desktop.training_drawing import PARTS, complained, drawn_anew, page_link
 from desktop.training_form import settings_form
 from desktop.training_recipes import chosen, overrides
 from desktop.training_runs import TEST, VALIDATION, TrainingRun, find_run, free_name
+from desktop.written_path import checked_folder
 
 if TYPE_CHECKING:
     from desktop.desk import Desk
 
 _TICK_SECONDS = 1.0
-# What went wrong is said at the top of the tab, and not everything that is pressed stands there.
-_TO_COMPLAINT = (
-    "() => { document.querySelector('#training-problem .message')?.scrollIntoView({ block: 'center' }); }"
-)
 _TO_TOP = "() => { scrollTo(0, 0); }"
 
 
@@ -116,10 +113,14 @@ def training_tab(desk: Desk, tab: gr.Tab) -> None:
         try:
             if word == "show":
                 run = value if find_run(value) else ""
-            elif word in ("page", "report"):
-                link = page_along(word, value, run, folder)
+            elif word in ("page", "see-page", "report", "see-report"):
+                link = page_link(word, value, run, folder)
             elif word == "end-audit" and folder:
                 audit_job(Path(folder)).stop()
+            elif word == "delete" and (found := find_run(value)) is not None:
+                delete_run(found)
+                done = gr.update(value=message(say("training-deleted", name=value)), visible=True)
+                return [*drawn_anew("", folder, last), done, link]
             elif (found := find_run(run)) is not None:
                 _act(found, word, value, folder)
         except (DermError, OSError) as err:
@@ -140,20 +141,20 @@ def training_tab(desk: Desk, tab: gr.Tab) -> None:
     tab.select(tick, now, page, **quiet)
     for event in (look.click, path.submit):
         event(start_audit, [path, shown, drawn], [*page, dataset], **quiet).then(
-            None, None, None, js=_TO_COMPLAINT, api_visibility="private"
+            None, None, None, js=to_message("training-problem"), api_visibility="private"
         )
     begin.click(start_training, [path, drawn, *form], page, **quiet).then(
         None, None, None, js=_TO_TOP, api_visibility="private"
     )
     register.click(make_model, [model, *now], page, **quiet).then(
-        None, None, None, js=_TO_COMPLAINT, api_visibility="private"
+        None, None, None, js=to_message("training-problem"), api_visibility="private"
     )
     for name in PARTS:
         parts[name].click(press, now, [*page, taken], **quiet).then(
             None, None, None, js=take_along("taken-training"), api_visibility="private"
         )
     if desk.pick_folder is not None:
-        choose.click(desk.pick_folder, None, path, **quiet)
+        asks_folder(desk.pick_folder, choose, path)
 
 
 def _act(run: TrainingRun, word: str, value: str, folder: str) -> None:

@@ -14,7 +14,9 @@ TRAINING_TEXTS = {
     "training-new-intro": "From a folder that scripts/prepare_data.py has written. It is looked over first: copies, "
     "lesions on both sides of a split, labels that clash.",
     "training-audit": "Look it over",
-    "training-audit-page": "Take the page of the audit along",
+    "training-audit-see": "See all of it",
+    "training-audit-page": "Take it along",
+    "training-audit-title": "Audit of {dataset}",
     "training-audit-running": "Looking the dataset over",
     "training-audit-stopped": "The audit was stopped.",
     "training-audit-first": "Look this dataset over first: what it finds decides whether training makes sense.",
@@ -44,6 +46,7 @@ TRAINING_TEXTS = {
     "training-no-gpu": "No graphics card can be used here. The processor trains as well, only slowly: expect hours, "
     "for the large networks days. After the first pictures it is said how long.",
     "training-no-number": "{field}: enter a whole number.",
+    "training-no-setting": "“{line}” is no setting. Write one a line, such as training.learning_rate=3e-4.",
     "training-bad-name": "A run cannot be called {name!r}. Use up to 64 letters, digits, dots, dashes and underscores, "
     "starting with a letter or digit.",
     "training-name-taken": "There is a run called {name} already. Choose another name: no run is ever written over.",
@@ -66,6 +69,15 @@ TRAINING_TEXTS = {
     "It goes on from its last checkpoint.",
     "training-stop": "Stop",
     "training-go-on": "Go on",
+    "training-delete": "Delete the run",
+    "training-delete-sure": "Delete the run {name} for good? Its {epochs}, checkpoints, curves and reports are lost "
+    "({size} MB), and it cannot go on any more. Its dataset and the models that were registered from it stay.",
+    "training-delete-epochs": "{count} epochs",
+    "training-delete-epochs-one": "1 epoch",
+    "training-deleted": "Deleted: the run {name}.",
+    "training-delete-elsewhere": "{name} lies in {folder}, outside the app’s own folder. Delete it there.",
+    "training-delete-terminal": "{name} was begun in a terminal, and may be going on there. Delete {folder} by hand "
+    "once nothing trains it.",
     "training-of-data": "dataset {dataset}",
     "training-step-start": "Starting",
     "training-step-decode": "Preparing the pictures",
@@ -108,7 +120,9 @@ TRAINING_TEXTS = {
     "training-means-macro-f1": "found and rightly named, the mean of the diagnoses; 1 is best",
     "training-means-macro-auc": "how well each diagnosis is told from the others; 1 is best",
     "training-means-malignant-auc": "how often a malignant lesion gets the higher risk of two; 1 is best",
-    "training-report": "Take the report along",
+    "training-report-see": "See the report",
+    "training-report": "Take it along",
+    "training-report-title": "Report of {run}",
     "training-measuring": "Evaluating",
     "training-measuring-stopped": "The evaluation was stopped.",
     "training-measuring-cut-off": "The evaluation was cut off. Start it again.",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +19,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 TITLE = "Dermatrace"
 _SIZE = (1280, 900)
@@ -45,6 +49,7 @@ _SILENT = (
     "--no-pings",
     "--safebrowsing-disable-auto-update",
 )
+_QT_FLAGS = "QTWEBENGINE_CHROMIUM_FLAGS"
 
 
 class Window(ABC):
@@ -72,31 +77,61 @@ class Window(ABC):
 
 
 class WebviewWindow(Window):
-    """A window of the system with a web view in it."""
+    """A window of the system with a web view in it; another one where the library has none to show here.
+
+    Args:
+        profile: as Window takes it.
+        other: shows the app where this one cannot.
+    """
 
     kind = "webview"
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, other: Window) -> None:
         super().__init__(profile)
-        self._webview = importlib.import_module("webview")
+        self._other = other
         self._window: Any = None
+        self._webview: Any = importlib.import_module("webview")
 
     def show(self, address: str, stop: threading.Event) -> bool:
+        return self._shown(address, stop) or self._other.show(address, stop)
+
+    def _shown(self, address: str, stop: threading.Event) -> bool:
+        """Shows the app, and returns whether that could be."""
         self._webview.settings["ALLOW_DOWNLOADS"] = True
-        self._window = self._webview.create_window(TITLE, address, width=_SIZE[0], height=_SIZE[1])
+        # It tells at length of each library that it does not find; what matters is said here.
+        logging.getLogger("pywebview").setLevel(logging.CRITICAL + 1)
+        _be_silent()
+        window = self._webview.create_window(TITLE, address, width=_SIZE[0], height=_SIZE[1])
+        self._window = window
+        ended = threading.Event()
 
         def close_when_asked() -> None:
-            stop.wait()
-            self._window.destroy()
+            while not ended.is_set():
+                if stop.wait(0.5) and not ended.is_set():
+                    window.destroy()
+                    return
 
-        threading.Thread(target=close_when_asked, daemon=True).start()
-        self._webview.start(private_mode=True)
-        return True
+        closing = threading.Thread(target=close_when_asked, name="derm-window", daemon=True)
+        closing.start()
+        interrupted = signal.getsignal(signal.SIGINT)
+        try:
+            # GTK, which it would try first, is seldom there for the Python of a project.
+            self._webview.start(private_mode=True, gui="qt" if _has_qt() else None)
+        except self._webview.WebViewException as err:
+            log.warning("pywebview cannot open a window here: %s", err)
+            self._window = None
+        finally:
+            ended.set()
+            closing.join()
+            # It puts a handler of its own there.
+            signal.signal(signal.SIGINT, interrupted)
+        return self._window is not None
 
     def pick_folder(self) -> str | None:
         if self._window is None:
-            return None
-        chosen = self._window.create_file_dialog(self._webview.FOLDER_DIALOG)
+            other = folder_picker(self._other)
+            return other() if other else None
+        chosen = self._window.create_file_dialog(self._webview.FileDialog.FOLDER, directory=str(Path.home()))
         return str(chosen[0]) if chosen else None
 
 
@@ -112,9 +147,7 @@ class AppWindow(Window):
     def command(self, address: str) -> list[str]:
         """Returns the command that opens it."""
         own = [f"--app={address}", f"--user-data-dir={self.profile}", f"--window-size={_SIZE[0]},{_SIZE[1]}"]
-        # Chromium refuses to start as root with its sandbox; all it will show is this app.
-        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        return [self._browser, *own, *_SILENT, *root]
+        return [self._browser, *own, *_SILENT, *_as_root()]
 
     def show(self, address: str, stop: threading.Event) -> bool:
         self.profile.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -143,10 +176,9 @@ class TabWindow(Window):
 
 def choose_window(profile: Path) -> Window:
     """Returns the best way of showing the app that this machine has."""
-    if importlib.util.find_spec("webview") is not None:
-        return WebviewWindow(profile)
     browser = next(filter(None, map(shutil.which, _APP_BROWSERS)), None)
-    return AppWindow(profile, browser) if browser else TabWindow(profile)
+    window = AppWindow(profile, browser) if browser else TabWindow(profile)
+    return WebviewWindow(profile, window) if importlib.util.find_spec("webview") is not None else window
 
 
 def has_screen() -> bool:
@@ -171,6 +203,21 @@ def folder_picker(window: Window | None) -> Callable[[], str | None] | None:
             command = [found, *arguments]
             return lambda: _asked(command)
     return None
+
+
+def _as_root() -> tuple[str, ...]:
+    """Chromium refuses to start as root with its sandbox; all it will show is this app."""
+    return ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
+
+
+def _be_silent() -> None:
+    """Tells the Chromium inside Qt the same as a browser; the other web views are the system's own."""
+    told = os.environ.get(_QT_FLAGS, "").split()
+    os.environ[_QT_FLAGS] = " ".join([*told, *_SILENT, *_as_root()])
+
+
+def _has_qt() -> bool:
+    return sys.platform == "linux" and importlib.util.find_spec("qtpy") is not None
 
 
 def _asked(command: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from derm_core.errors import BundleError, ConfigError
 if TYPE_CHECKING:
     from derm_core import Predictor
     from desktop.desk import Desk
+    from desktop.model_loader import ModelLoader
     from desktop.window import Window
 
 DEFAULT_PORT = 7860
@@ -36,8 +38,11 @@ def main() -> None:
     check_free(arguments.host, arguments.port)
     password = given_password(arguments)
     print("Loading the model ...", flush=True)
+    # PyTorch reads this when it is imported. Threads that wait in a loop would take the cores from decoding.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Here, because they take seconds: wrong arguments and a taken port are told at once.
     from desktop import build_interface, serve
+    from desktop.case_opening import swept_case_list
     from desktop.uploads import home, upload_folder
     from desktop.window import choose_window, has_screen
 
@@ -52,10 +57,15 @@ def main() -> None:
         desk = make_desk(arguments, window)
         stack.callback(tell_of_trainings)
         stack.callback(desk.close)
+        stack.enter_context(swept_case_list())
         stop = stack.enter_context(stopping())
         address = stack.enter_context(
             serve(build_interface(desk), port=arguments.port, host=arguments.host, password=password)
         )
+        # The libraries, the page and the model stay: searching them for garbage would take time from each answer.
+        gc.collect()
+        gc.freeze()
+        stack.callback(gc.unfreeze)
         print(f"Dermatrace is ready on {address} (Ctrl+C stops it)", flush=True)
         if window is not None and window.show(address, stop):
             wait_for_work(desk, stop)
@@ -68,17 +78,22 @@ def main() -> None:
 def make_desk(arguments: argparse.Namespace, window: Window | None) -> Desk:
     """Loads the model and what belongs to it."""
     from derm_core import explanation_methods, load_similar_cases, machine_state
+    from derm_core.serving.devices import named_threads
     from desktop.chosen_model import remember_model, remembered_model
     from desktop.desk import Desk
     from desktop.machine import machine_notice
+    from desktop.model_loader import ModelLoader
     from desktop.window import folder_picker
 
+    # With a core for a pass, most of many pictures get done.
+    loader = ModelLoader(threads=named_threads() or 1)
     model = arguments.model or os.environ.get("DERM_MODEL")
-    predictor = load(model) if model else load_remembered(remembered_model())
+    predictor = loader.load(model) if model else load_remembered(loader, remembered_model())
     cases = load_similar_cases(arguments.cases, predictor.description) if arguments.cases else None
     return Desk(
         predictor,
-        load=load,
+        load=loader.load,
+        quicken=loader.for_many,
         remember=remember_model,
         methods=explanation_methods,
         cases=cases,
@@ -88,22 +103,14 @@ def make_desk(arguments: argparse.Namespace, window: Window | None) -> Desk:
     )
 
 
-def load(model: str | None) -> Predictor:
-    """Loads a model for one picture at a time and for many: with a core for a pass, most of many get done."""
-    from derm_core import load_predictor
-    from derm_core.serving.devices import named_threads
-
-    return load_predictor(model, threads=named_threads() or 1)
-
-
-def load_remembered(model: str | None) -> Predictor:
+def load_remembered(loader: ModelLoader, model: str | None) -> Predictor:
     """Loads the model that was chosen last, or the bundled one where that is gone."""
     if model is not None:
         try:
-            return load(model)
+            return loader.load(model)
         except BundleError as err:
             print(f"The model chosen last cannot be used: {err}", file=sys.stderr)
-    return load(None)
+    return loader.load(None)
 
 
 def wait_for_work(desk: Desk, stop: threading.Event) -> None:

@@ -44,13 +44,40 @@
     else if (event.target.closest?.('#theme')) toggleTheme();
   });
 
-  // A file to take along: its link is pressed where it is another than the last one.
+  // A page of the app's own, such as a report, over this one. Its scripts run in a frame that can reach nothing here.
+  const showPage = async link => {
+    const answer = await fetch(link.href);
+    if (!answer.ok) return;
+    const dark = document.body.classList.contains('dark');
+    const dialog = document.createElement('dialog');
+    dialog.className = 'derm page-over';
+    const head = dialog.appendChild(document.createElement('div'));
+    head.className = 'page-over-head';
+    head.appendChild(document.createElement('h2')).textContent = link.dataset.page;
+    const close = head.appendChild(document.createElement('button'));
+    close.className = 'button';
+    close.type = 'button';
+    close.textContent = link.dataset.close;
+    const frame = dialog.appendChild(document.createElement('iframe'));
+    frame.title = link.dataset.page;
+    frame.setAttribute('sandbox', 'allow-scripts');
+    frame.style.colorScheme = dark ? 'dark' : 'light';
+    frame.srcdoc = (await answer.text()).replace('<html ', `<html data-theme="${dark ? 'dark' : 'light'}" `);
+    dialog.setAttribute('aria-label', link.dataset.page);
+    close.addEventListener('click', () => dialog.close());
+    dialog.addEventListener('close', () => dialog.remove());
+    (find('.gradio-container') || document.body).append(dialog);
+    dialog.showModal();
+  };
+
+  // A file to take along, or a page to show: its link is pressed where it is another than the last one.
   const taken = new Map();
   window.takeAlong = (id, tries = 40) => {
     const link = find(`#${id} a`);
     if (link && taken.get(id) !== link.href) {
       taken.set(id, link.href);
-      link.click();
+      if (link.dataset.page) showPage(link);
+      else link.click();
     } else if (tries) setTimeout(window.takeAlong, 50, id, tries - 1);
   };
 

@@ -64,6 +64,7 @@ class FakePredictor:
 
     batches = False
     device = "cpu"
+    runtime = SimpleNamespace(name="eager", reason="the reference; no other was asked for")
 
     @property
     def classes(self) -> tuple[str, ...]:

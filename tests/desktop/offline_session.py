@@ -90,7 +90,7 @@ def folder_of_sixty(page: Page, folder: Path) -> None:
     page.locator("thead [data-do='order:risk']").click()
     expect(page.locator("thead [aria-sort]")).to_have_text("Risk of malignancy")
     page.locator('[data-do="page:1"]').click()
-    expect(page.locator("#folder-table .pager")).to_contain_text("Page 2 of 3")
+    expect(page.locator("#folder-pages .pager")).to_contain_text("Page 2 of 3")
 
 
 def models(page: Page, folder: Path, home: Path) -> None:

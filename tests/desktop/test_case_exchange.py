@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from derm_core import CaseFileError, open_case_file
 from desktop.case_exchange import export_cases, import_cases
-from desktop.case_list import CaseList, title
+from desktop.case_list import CaseList
+from desktop.case_reading import title
 from tests.derm_core.interchange.examples import (
     ANSWER,
     MOMENT,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
 from derm_core import ConfigError
 from desktop.case_entries import Named
-from desktop.case_forms import day_of, named_of, note_of, path_of, review_of
+from desktop.case_forms import day_of, named_of, note_of, review_of
 
 
 def test_a_name_is_one_line_and_a_note_keeps_its_lines() -> None:
@@ -42,11 +41,3 @@ def test_a_diagnosis_needs_to_be_known_somehow() -> None:
     for diagnosis, how in (("mel", None), (None, "consensus"), ("flu", "consensus"), ("mel", "guess")):
         with pytest.raises(ConfigError, match="Choose the diagnosis"):
             review_of(diagnosis, how, "")
-
-
-def test_a_path_is_whole_however_it_was_copied() -> None:
-    for written in ("/media/x.dermcases", "'/media/x.dermcases'", "file:///media/x.dermcases"):
-        assert path_of(written, "/such") == Path("/media/x.dermcases")
-    for written in ("", "x.dermcases", "nul\x00", None):
-        with pytest.raises(ConfigError, match="such as /such"):
-            path_of(written, "/such")

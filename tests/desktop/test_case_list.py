@@ -21,7 +21,9 @@ from derm_core import ConfigError, InvalidImageError, PatientContext, load_datas
 from desktop.case_change import apart, changes, explained_of, pair_of
 from desktop.case_entries import Named, NewPhotograph, noted
 from desktop.case_exchange import export_dataset
-from desktop.case_list import FILE, PAGE_SIZE, CaseList, case_list, title
+from desktop.case_list import CaseList
+from desktop.case_opening import case_list
+from desktop.case_reading import FILE, PAGE_SIZE, title
 from desktop.case_schema import STEPS, Base, open_database
 from tests.derm_core.interchange.examples import ANSWER, MOMENT, REFUSED, jpeg
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from derm_core import BundleError, ConfigError
-from desktop.desk import Desk, checked_folder
+from desktop.desk import Desk
 from tests.desktop.conftest import FakePredictor
 
 
@@ -23,29 +23,6 @@ def folder(tmp_path: Path, tiny_pictures: list[Path]) -> Path:
     folder.mkdir()
     (folder / "a.jpg").write_bytes(tiny_pictures[0].read_bytes())
     return folder
-
-
-@pytest.mark.parametrize("write", ["{}", ' "{}" ', "'{}'", "file://{}", "{}/"])
-def test_a_folder_is_found_however_it_was_copied(folder: Path, write: str) -> None:
-    assert checked_folder(write.format(folder)) == folder
-
-
-@pytest.mark.parametrize(
-    ("written", "sentence"),
-    [
-        ("", "Enter the folder"),
-        ("/nowhere/at all", "There is no folder /nowhere/at all"),
-        ("\0", "cannot be read"),
-    ],
-)
-def test_what_is_no_folder_is_one_sentence(written: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        checked_folder(written)
-
-
-def test_a_file_is_no_folder(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"is a file\. Enter the folder that holds it"):
-        checked_folder(str(folder / "a.jpg"))
 
 
 def test_one_folder_is_answered_at_a_time(folder: Path, tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from derm_core import journal_rows
+from desktop.folder_page import View, table
 from desktop.folder_run import FolderRun, earlier_runs
 from tests.desktop.conftest import DARK, REFER, ROUTINE, FakePredictor
 
@@ -25,6 +27,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 from tests.desktop.conftest import FakePredictor
+from desktop.folder_page import View, table
 from desktop.folder_run import FolderRun
 
 class Slow(FakePredictor):
@@ -221,6 +224,35 @@ def test_a_row_takes_a_few_bytes_in_memory(tmp_path: Path) -> None:
     row = {"error": "", "advice": "refer", "malignant_probability": 0.5}
     for place in range(10_000):
         run._take(place, row)
-    held = (run._places, run._risks, run._kinds)
-    assert sum(sys.getsizeof(part) for part in held) < 20 * 10_000
+    index = run._index
+    assert sum(sys.getsizeof(part) for part in (index._places, index._risks, index._kinds)) < 20 * 10_000
     assert len(run._recent) < 100
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads its memory from /proc")
+def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
+    # Decoded, each takes 3 MB.
+    Image.new("RGB", (1200, 900), "pink").save(tmp_path / "one.jpg")
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(250):
+        os.link(tmp_path / "one.jpg", folder / f"{number:03d}.jpg")
+    run = FolderRun(FakePredictor(), folder)  # type: ignore[arg-type]
+    held: dict[int, int] = {}
+    take = run._take
+
+    def taken(place: int, row: Any) -> None:
+        take(place, row)
+        if (done := len(run._index)) in (100, 250):
+            # As a window does every second, the rows risen to the top among them.
+            table(run, View(order="risk"), run.places(order="risk"))
+            held[done] = resident_bytes()
+
+    run._take = taken  # type: ignore[method-assign]
+    run.start()
+    assert run.wait(PATIENCE)
+    assert held[250] - held[100] < 150e6
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -84,8 +84,13 @@ def test_a_training_from_the_first_look_at_the_data_to_a_model(
     expect(found).to_be_visible(timeout=LONG_MS)
     expect(complaint).to_be_hidden()
     expect(settings).to_contain_text("No graphics card can be used here.")
+    page.get_by_role("button", name="See all of it").click()
+    shown = page.get_by_role("dialog", name="Audit of set")
+    expect(shown.frame_locator("iframe").get_by_role("heading", level=1)).to_be_visible()
+    shown.get_by_role("button", name="Close").click()
+    expect(shown).to_be_hidden()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Take the page of the audit along").click()
+        page.get_by_role("button", name="Take it along").click()
     assert download.value.suggested_filename == "audit-set.html"
 
     page.get_by_label("Recipe").click()
@@ -126,5 +131,13 @@ def test_a_training_from_the_first_look_at_the_data_to_a_model(
     expect(page.get_by_text("Registered as clinic@1")).to_be_visible(timeout=LONG_MS)
     page.get_by_role("tab", name="Models").click()
     expect(page.locator("#models-table")).to_contain_text("clinic@1")
+
+    page.get_by_role("tab", name="Training").click()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.get_by_role("button", name="Delete the run").click()
+    expect(page.locator("#training-problem")).to_contain_text("Deleted: the run clinic-1.")
+    assert asked[0].startswith("Delete the run clinic-1 for good? Its ")
+    assert known_runs() == []
     page.close()
     assert complaints == Complaints()

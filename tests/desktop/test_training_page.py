@@ -57,10 +57,10 @@ def buttons(page: str) -> list[str]:
 @pytest.mark.parametrize(
     ("state", "word", "offered"),
     [
-        ("stopped", "Stopped", ["resume"]),
-        ("failed", "Failed", ["resume"]),
-        ("cut off", "Cut off", ["resume"]),
-        ("done", "Trained", []),
+        ("stopped", "Stopped", ["delete:one", "resume"]),
+        ("failed", "Failed", ["delete:one", "resume"]),
+        ("cut off", "Cut off", ["delete:one", "resume"]),
+        ("done", "Trained", ["delete:one"]),
     ],
 )
 def test_a_run_says_what_became_of_it_and_what_can_be_done(
@@ -70,6 +70,7 @@ def test_a_run_says_what_became_of_it_and_what_can_be_done(
     page = run_head(run)
     assert f"{word}</span>" in page
     assert buttons(page) == offered
+    assert "Its 3 epochs, checkpoints, curves and reports are lost" in page
     assert "/data/&lt;b&gt;" in page
     assert "training.epochs=9" in page
     assert ("The disk is &lt;full&gt;." in page) is (state == "failed")
@@ -137,7 +138,7 @@ def test_figures_stand_with_their_intervals_and_on_what_they_were_measured(run: 
     assert '0.68 <span class="interval">(0.66–0.76)</span>' in page
     assert "AUC for malignancy" not in page
     assert "Epoch 3, on 1,500 photographs of 1,200 lesions; 95% CI in brackets" in page
-    assert buttons(page) == ["report:val", "evaluate:val", "evaluate:test"]
+    assert buttons(page) == ["see-report:val", "report:val", "evaluate:val", "evaluate:test"]
     # The test pictures are asked for twice, and it is said why.
     assert 'data-sure="Read the test pictures once, when nothing will be changed any more' in page
     told(run.evaluation("test"), "stopped", task={"do": "evaluate", "epoch": 3})
@@ -175,7 +176,7 @@ def test_an_audit_says_what_it_found_the_grave_first() -> None:
     page = audit_card(JobState("done", {"do": "audit"}, result=found))
     assert "1 lesion is in &lt;more&gt; than one split." in page
     assert "Mend the dataset before you rely on anything trained on it." in page
-    assert buttons(page) == ["page"]
+    assert buttons(page) == ["see-page", "page"]
     sound = found | {"findings": [["note", "Fewer than 10 lesions."]]}
     assert "Mend the dataset" not in audit_card(JobState("done", {"do": "audit"}, result=sound))
     assert "The audit was stopped." in audit_card(JobState("stopped", {"do": "audit"}))

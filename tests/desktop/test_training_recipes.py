@@ -34,7 +34,6 @@ def test_what_was_changed_is_what_the_run_gets() -> None:
     ("more", "sentence"),
     [
         ("training.epoch=3", "Did you mean 'training.epochs'"),
-        ("epochs=3", "not of the form section.key=value"),
         ("training.learning_rate=fast", "it must be a number"),
     ],
 )
@@ -56,3 +55,10 @@ def test_a_field_without_a_number_is_named() -> None:
 def test_it_is_said_what_a_recipe_starts_from() -> None:
     assert recipe_words("ham7-resnet18-scratch").endswith("It starts from random numbers.")
     assert "ImageNet weights, which must be on this machine" in recipe_words("ham7-mobilenet_v2")
+
+
+def test_what_is_no_setting_is_said_in_the_words_of_the_form() -> None:
+    usual = recipe_settings("ham7-mobilenet_v2")
+    for line in ("x", "training.epochs", "a=b", "[training]"):
+        with pytest.raises(ConfigError, match="is no setting"):
+            overrides("ham7-mobilenet_v2", usual, line)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +19,7 @@ from derm_core import MachineState
 from desktop.chosen_model import remember_model, remembered_model
 from desktop.machine import machine_notice, machine_words
 from desktop.menu import add_to_menu
-from desktop.window import AppWindow, TabWindow, choose_window, folder_picker, has_screen
+from desktop.window import AppWindow, TabWindow, WebviewWindow, choose_window, folder_picker, has_screen
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts stand for browsers")
 
@@ -135,3 +139,77 @@ def test_the_machine_is_told_in_words() -> None:
     assert machine_notice(broken) == (
         "The graphics card cannot be used: Its driver is too old. Answers come from the processor, only slower."
     )
+
+
+class Webview:
+    """What stands for pywebview: a window that is shown until it is destroyed, or an exception."""
+
+    class WebViewException(Exception):
+        pass
+
+    FileDialog = SimpleNamespace(FOLDER=20)
+
+    def __init__(self, *, works: bool) -> None:
+        self.settings: dict[str, bool] = {}
+        self.works, self.destroyed = works, threading.Event()
+        self.asked: tuple[Any, ...] = ()
+
+    def create_window(self, title: str, address: str, **size: int) -> Webview:
+        self.asked = (title, address)
+        return self
+
+    def start(self, *, private_mode: bool, gui: str | None) -> None:
+        if not self.works:
+            raise self.WebViewException("You must have either QT or GTK")
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        assert private_mode
+        assert self.destroyed.wait(60)
+
+    def destroy(self) -> None:
+        self.destroyed.set()
+
+    def create_file_dialog(self, kind: int, directory: str) -> tuple[str, ...] | None:
+        return (f"{directory}/Pictures",) if kind == 20 else None
+
+
+def with_webview(monkeypatch: pytest.MonkeyPatch, webview: Webview) -> None:
+    monkeypatch.setitem(sys.modules, "webview", webview)  # type: ignore[arg-type]
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: object() if name == "webview" else found(name)
+    )
+    monkeypatch.setenv("QTWEBENGINE_CHROMIUM_FLAGS", "--own")
+
+
+def test_the_systems_own_window_is_preferred_asks_nobody_and_is_closed_when_the_app_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webview = Webview(works=True)
+    with_webview(monkeypatch, webview)
+    window, stop = choose_window(tmp_path), threading.Event()
+    assert isinstance(window, WebviewWindow)
+    before = signal.getsignal(signal.SIGINT)
+    threading.Timer(0.2, stop.set).start()
+    assert window.show("http://127.0.0.1:7860", stop)
+    assert webview.asked == ("Dermatrace", "http://127.0.0.1:7860")
+    assert signal.getsignal(signal.SIGINT) is before
+    flags = os.environ["QTWEBENGINE_CHROMIUM_FLAGS"].split()
+    assert flags[0] == "--own"
+    assert "--disable-background-networking" in flags
+    pick = folder_picker(window)
+    assert pick is not None
+    assert pick() == f"{Path.home()}/Pictures"
+
+
+def test_where_it_has_nothing_to_show_the_app_in_a_browser_does(
+    tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_webview(monkeypatch, Webview(works=False))
+    program(programs, "chromium", f'echo "$@" > {tmp_path}/asked')
+    program(programs, "zenity", "echo /home/mira/Pictures")
+    window = choose_window(tmp_path / "profile")
+    assert window.show("http://127.0.0.1:7860", threading.Event())
+    assert "--app=http://127.0.0.1:7860" in (tmp_path / "asked").read_text()
+    pick = folder_picker(window)
+    assert pick is not None
+    assert pick() == "/home/mira/Pictures"

@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import _desktop
 import pytest
@@ -128,17 +129,17 @@ def test_an_entry_is_added_to_the_menu(tmp_path: Path) -> None:
 
 
 def test_a_model_that_was_chosen_and_is_gone_gives_way_to_the_bundled_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def load(model: str | None) -> str:
         if model == "gone@1":
             raise BundleError("There is no 'gone@1'.")
         return model or "bundled"
 
-    monkeypatch.setattr(_desktop, "load", load)
-    assert _desktop.load_remembered("ham7@2") == "ham7@2"
-    assert _desktop.load_remembered(None) == "bundled"
-    assert _desktop.load_remembered("gone@1") == "bundled"
+    loader = SimpleNamespace(load=load)
+    assert _desktop.load_remembered(loader, "ham7@2") == "ham7@2"
+    assert _desktop.load_remembered(loader, None) == "bundled"
+    assert _desktop.load_remembered(loader, "gone@1") == "bundled"
     assert "There is no 'gone@1'." in capsys.readouterr().err
 
 
