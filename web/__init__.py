@@ -22,8 +22,9 @@ from web.beside import beside
 from web.commands import init_commands
 from web.database import init_database
 from web.errors import init_errors
+from web.explains import Explains
 from web.exports import exports
-from web.inference import Explains, init_inference
+from web.inference import init_inference
 from web.interchange import interchange
 from web.invitations import invitations
 from web.lesions import lesions

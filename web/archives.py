@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-_END = struct.Struct("<4s4H2LH")
-_END_MARK, _LARGE_MARK = b"PK\x05\x06", b"PK\x06\x07"
-_LONGEST_COMMENT = 65535
-_LARGE_BYTES = 20
-"""Of the mark of a very large zip, which stands right before its end and would overrule the end's figures."""
+from derm_core import read_zip_end
+
 _MOST_LISTED_BYTES = 2_000_000
 _CHUNK_BYTES = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -90,13 +87,8 @@ def entries_of(file: IO[bytes]) -> list[Entry]:
 
 def _check_list(file: IO[bytes]) -> None:
     """Refuses a zip whose list of files is too long, before it is read: each line of it takes memory."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - _LONGEST_COMMENT - _END.size - _LARGE_BYTES))
-    tail = file.read()
-    file.seek(0)
-    place = tail.rfind(_END_MARK)
-    if place < 0 or len(tail) - place < _END.size:
+    end = read_zip_end(file)
+    if end is None:
         raise BadArchiveError("This is not a whole zip. Copy it again, or send the pictures themselves.")
-    listed_bytes = _END.unpack_from(tail, place)[5]
-    if listed_bytes > _MOST_LISTED_BYTES or tail[max(0, place - _LARGE_BYTES) :].startswith(_LARGE_MARK):
+    if end.large or end.listed_bytes > _MOST_LISTED_BYTES:
         raise BadArchiveError("This zip holds too many files. Make several smaller ones.")

@@ -14,6 +14,7 @@ from web.database import db, now
 from web.models import Batch, BatchItem, Prediction
 
 _NEWEST = 20
+_ITEM_STATES = ("waiting", "paused", "working", "done", "failed")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,18 @@ def progress_of_each(batches: Sequence[Batch]) -> list[Progress]:
     """Counts the files of several batches, in one query; how long they will take is not told."""
     counts = _counts(batches)
     return [_progress(batch, counts[batch.id]) for batch in batches]
+
+
+def items_by_state() -> dict[str, int]:
+    """Counts the files of everybody's batches by their state; one that waits in a paused batch is `paused`."""
+    by_state = select(BatchItem.state, func.count()).group_by(BatchItem.state)
+    counts = {state: count for state, count in db.session.execute(by_state)}  # noqa: C416 - rows are no pairs to mypy
+    in_batches = select(func.count()).join_from(BatchItem, Batch, Batch.id == BatchItem.batch_id)
+    are_paused = (BatchItem.state == "waiting", Batch.paused_at.is_not(None))
+    paused = db.session.scalar(in_batches.where(*are_paused)) or 0
+    # The two counts are of two moments.
+    waiting = max(0, counts.get("waiting", 0) - paused)
+    return dict.fromkeys(_ITEM_STATES, 0) | counts | {"waiting": waiting, "paused": paused}
 
 
 def _progress(batch: Batch, counts: Counter[str], seconds_left: float | None = None) -> Progress:

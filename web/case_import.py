@@ -1,11 +1,13 @@
 """Takes a case file in: lesions, photographs and answers that were given elsewhere. Runs no model, shows no page.
 
 Photographs are decoded and written anew, as those that are uploaded; each waits for its turn and needs its room. What
-comes from elsewhere keeps its name in `origin`, so that the same file adds nothing a second time.
+comes from elsewhere keeps its name in `origin`, so that the same file adds nothing a second time. Its sender waits
+meanwhile, so a file has so many seconds at once; the same file again adds the rest.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import IO
 
@@ -42,6 +44,9 @@ MOST_PHOTOGRAPHS = 300
 NOT_A_PICTURE = "The picture or one of its heatmaps cannot be read."
 NOT_A_CLINICIAN = "Only clinicians confirm diagnoses and mark pictures here. The photograph itself is there."
 BUSY = "The server has much to do. Send the same file again in a while: it adds the rest."
+TIME_IS_UP = (
+    "The {seconds} seconds that a file is given were over. Send the same file again: it adds the rest."
+)
 
 
 def import_case_file(user: User, file: IO[bytes]) -> CaseCounts:
@@ -53,6 +58,7 @@ def import_case_file(user: User, file: IO[bytes]) -> CaseCounts:
     Raises CaseFileError where it is none that can be read here.
     """
     counts = CaseCounts()
+    until = time.monotonic() + current_app.config["CASE_FILE_SECONDS"]
     with open_case_file(file, most_bytes=current_app.config["DERM_BATCH_MB"] * 1_000_000) as opened:
         if opened.photographs > MOST_PHOTOGRAPHS:
             raise CaseFileError(
@@ -62,7 +68,7 @@ def import_case_file(user: User, file: IO[bytes]) -> CaseCounts:
         for lesion in opened.lesions:
             lesion_id = _lesion_id(user, lesion, counts)
             for photograph in lesion.photographs:
-                _take(user, lesion_id, photograph, counts)
+                _take(user, lesion_id, photograph, counts, until)
     record(
         "lesions.imported",
         lesions=counts.lesions,
@@ -105,7 +111,7 @@ def _lesion_id(user: User, lesion: CaseLesion, counts: CaseCounts) -> int:
     return row.id
 
 
-def _take(user: User, lesion_id: int, photograph: CasePhotograph, counts: CaseCounts) -> None:
+def _take(user: User, lesion_id: int, photograph: CasePhotograph, counts: CaseCounts, until: float) -> None:
     query = select(Prediction).where(
         Prediction.user_id == user.id,
         or_(Prediction.key == photograph.id, Prediction.origin == photograph.id),
@@ -113,6 +119,10 @@ def _take(user: User, lesion_id: int, photograph: CasePhotograph, counts: CaseCo
     row = db.session.scalar(query)
     if row is not None:
         counts.there_already += 1
+    elif counts.photographs and time.monotonic() >= until:
+        # One at least was taken in: however slow the server is, sending the file again comes to an end.
+        counts.refuse(TIME_IS_UP.format(seconds=current_app.config["CASE_FILE_SECONDS"]))
+        return
     else:
         try:
             row = _keep(user, lesion_id, photograph)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import sqlite3
 from dataclasses import dataclass
 
 from flask import Flask, current_app, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from web.api.problems import Problem, problem_response
@@ -15,6 +19,9 @@ from web.quota import QuotaFullError
 from web.security import for_programs
 from web.turns import ModelBusyError
 
+log = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _DRAINED_BYTES = 256_000_000
 _CHUNK_BYTES = 1 << 16
 
@@ -54,6 +61,10 @@ BUSY = Trouble(
     "Many pictures are being answered right now",
     "Yours was not read, and nothing was stored. Wait a few seconds, then send it again.",
 )
+DISK_FULL = Trouble(
+    "The server's disk is full",
+    "What you sent was not kept. Tell whoever runs this server; deleting what you no longer need makes room, too.",
+)
 FORM_EXPIRED = Trouble(
     "The form had expired",
     "You were signed out meanwhile, or the page was open for very long. Go back, reload it and send it again.",
@@ -67,6 +78,8 @@ def init_errors(app: Flask) -> None:
     app.register_error_handler(ModelUnavailableError, _model_unavailable)
     app.register_error_handler(ModelBusyError, _model_busy)
     app.register_error_handler(QuotaFullError, _quota_full)
+    app.register_error_handler(OSError, _perhaps_full)
+    app.register_error_handler(OperationalError, _perhaps_full)
 
 
 def _csrf_error(error: CSRFError) -> ResponseReturnValue:
@@ -109,6 +122,17 @@ def _quota_full(error: QuotaFullError) -> ResponseReturnValue:
     if for_programs():
         return problem_response(Problem(403, "quota-full", str(error)))
     return _page(403, Trouble("There is no room left", str(error)))
+
+
+def _perhaps_full(error: OSError | OperationalError) -> ResponseReturnValue:
+    """Tells of a full disk; whatever else the disk or the database reports is a fault as any other."""
+    number = error.errno if isinstance(error, OSError) else getattr(error.orig, "sqlite_errorcode", None)
+    if number not in (_FULL if isinstance(error, OSError) else (sqlite3.SQLITE_FULL,)):
+        raise error
+    log.error("The disk is full: %s could not be kept", request.endpoint)
+    if for_programs():
+        return problem_response(Problem(507, "disk-full"))
+    return _page(507, DISK_FULL)
 
 
 def _page(status: int, trouble: Trouble) -> ResponseReturnValue:

@@ -9,9 +9,10 @@ from datetime import datetime
 from flask import current_app
 from sqlalchemy import func, or_, select, text
 
+from web.batch_progress import items_by_state
 from web.database import db
 from web.inference import inference
-from web.models import BatchItem, Prediction, SecondFactor, User, UserSession
+from web.models import Prediction, SecondFactor, User, UserSession
 
 PAGE_SIZE = 50
 
@@ -53,7 +54,6 @@ def state_of_house() -> House:
     """Returns how the site stands now."""
     home = current_app.config["DERM_HOME"]
     roles = dict(db.session.execute(select(User.role, func.count()).group_by(User.role)).all())
-    by_state = select(BatchItem.state, func.count()).group_by(BatchItem.state)
     answers, size = db.session.execute(
         select(func.count(), func.coalesce(func.sum(Prediction.bytes), 0)).select_from(Prediction)
     ).one()
@@ -70,7 +70,7 @@ def state_of_house() -> House:
         database="PostgreSQL" if db.engine.dialect.name == "postgresql" else "SQLite",
         database_bytes=_database_bytes(),
         free_bytes=shutil.disk_usage(home).free,
-        queue=dict(db.session.execute(by_state).all()),
+        queue=items_by_state(),
         model_state=inference().state,
     )
 

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from flask import Flask, current_app
 
 from derm_core import DermError, Explanations, PatientContext
 from web.cases import ConfirmedCases, LikeCase, read_cases
+from web.explains import Explains
 from web.turns import Turns
 
 if TYPE_CHECKING:
@@ -28,22 +29,6 @@ log = logging.getLogger(__name__)
 State = Literal["waiting", "ready", "failed"]
 OWN_METHOD = "grad_cam"
 """The method of the heatmaps that come with an answer."""
-
-
-class Explains(Protocol):
-    """What the website needs of a predictor."""
-
-    @property
-    def description(self) -> Any:
-        """The bundle's: its `weights_sha256`, `context`, `conformal`, `operating_point`, `context_operating_point`."""
-
-    def explain_all(
-        self, image: bytes, *, context: PatientContext | None = None, max_side: int | None = None
-    ) -> Explanations:
-        """Answers a picture's file, with the heatmaps of all classes from one pass. Thread-safe."""
-
-    def features(self, image: bytes) -> NDArray[np.float32]:
-        """Returns what the network sees in a picture's file, for looking up similar cases. Thread-safe."""
 
 
 class ModelUnavailableError(RuntimeError):
@@ -74,6 +59,9 @@ class Inference:
         model: the model to load.
         turns: the queue.
         cases: the folder of an index of confirmed cases, read with the model; None where there is none.
+        together: how many pictures may share a pass through the network; 0: as many as have turns on a GPU, and each
+            its own on the CPU.
+        together_ms: the longest that a picture waits for others to share its pass, in milliseconds.
     """
 
     def __init__(
@@ -83,8 +71,11 @@ class Inference:
         model: str | None = None,
         turns: Turns | None = None,
         cases: str | Path | None = None,
+        together: int = 0,
+        together_ms: float = 5,
     ) -> None:
         self.turns = turns or Turns()
+        self._together, self._together_ms = together, together_ms
         self._predictor: Explains | None = None
         self._wanted: Callable[[], str | Path | None] = lambda: model
         self._loading, self._measuring = threading.Lock(), threading.Lock()
@@ -154,7 +145,7 @@ class Inference:
             with self.turns.request(), self._measuring:
                 from derm_core import explanation_methods
 
-                found = explanation_methods(cast("Predictor", predictor))
+                found = explanation_methods(_alone(predictor))
             self._methods = predictor, tuple(method for method in found if method.name != OWN_METHOD)
         return self._methods[1]
 
@@ -165,7 +156,7 @@ class Inference:
         """
         from derm_core import explain_by
 
-        predictor = cast("Predictor", self._ready())
+        predictor = _alone(self._ready())
         return explain_by(predictor, image, code, method=method, max_side=max_side).heatmap
 
     def follow(self, model: str | Path) -> None:
@@ -197,7 +188,19 @@ class Inference:
         """Answers with a predictor from now on; of the cases only those that were indexed with it are shown."""
         folder = self._cases_folder
         cases = read_cases(folder, predictor.description) if folder is not None else None
-        self._predictor, self._cases, self._failed = predictor, cases, False
+        self._predictor, self._cases, self._failed = self._gathering(predictor), cases, False
+
+    def _gathering(self, predictor: Explains) -> Explains:
+        """Lets those who ask at the same time share a pass: on a GPU, or wherever that was asked for."""
+        together = self._together or (self.turns.at_once if getattr(predictor, "batches", False) else 1)
+        if together == 1:
+            return predictor
+        from derm_core import GatheringPredictor
+
+        self.turns.at_once = max(self.turns.at_once, together)
+        return GatheringPredictor(
+            cast("Predictor", predictor), pictures=together, milliseconds=self._together_ms
+        )
 
     def _load_quietly(self) -> None:
         # A failure is logged already, and the next picture tries again.
@@ -212,8 +215,16 @@ def _load(model: str | Path | Callable[[], str | Path | None]) -> Explains:
 
         return load_predictor(model() if callable(model) else model)
     except (DermError, OSError, ImportError) as err:
-        log.exception("The model cannot be loaded")
+        # A DermError says in a sentence what is wrong and what to do.
+        log.error("The model cannot be loaded: %s", err, exc_info=not isinstance(err, DermError))
         raise ModelUnavailableError("The model cannot be loaded.") from err
+
+
+def _alone(predictor: Explains) -> Predictor:
+    """Returns the predictor itself, where its callers share passes."""
+    from derm_core import GatheringPredictor
+
+    return predictor.predictor if isinstance(predictor, GatheringPredictor) else cast("Predictor", predictor)
 
 
 def init_inference(app: Flask, predictor: Explains | None = None) -> None:
@@ -221,7 +232,12 @@ def init_inference(app: Flask, predictor: Explains | None = None) -> None:
     # Half of the cores, as each answer takes about two; and a photograph of 64 megapixels a few hundred megabytes.
     turns = Turns(max(2, (os.cpu_count() or 2) // 2), app.config["DERM_QUEUE"])
     app.extensions["inference"] = Inference(
-        predictor, model=app.config["DERM_MODEL"], turns=turns, cases=app.config["DERM_CASES"]
+        predictor,
+        model=app.config["DERM_MODEL"],
+        turns=turns,
+        cases=app.config["DERM_CASES"],
+        together=app.config["DERM_MICRO_BATCH"],
+        together_ms=app.config["DERM_MICRO_BATCH_MS"],
     )
 
 

@@ -10,18 +10,17 @@ from flask import Blueprint, Flask, Response, abort, current_app, g, request
 from flask.typing import ResponseReturnValue
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from web.batch_progress import items_by_state
 from web.database import db
 from web.inference import inference
-from web.models import BatchItem
 from web.security import public
 
 operations = Blueprint("operations", __name__)
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_ITEM_STATES = ("waiting", "working", "done", "failed")
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip")
 
 
@@ -50,7 +49,10 @@ class Figures:
         )
         self.ready = self._gauge("derm_model_ready", "1 where the model is loaded.")
         self.items = Gauge(
-            "derm_batch_items", "Files of batches by their state.", ("state",), registry=self.registry
+            "derm_batch_items",
+            "Files of batches by their state; a file that waits in a paused batch is paused.",
+            ("state",),
+            registry=self.registry,
         )
 
     def exposition(self) -> bytes:
@@ -60,7 +62,7 @@ class Figures:
         self.waiting.set(model.turns.waiting)
         self.refused.set(model.turns.refused)
         self.ready.set(model.state == "ready")
-        for state, count in _items_by_state().items():
+        for state, count in items_by_state().items():
             self.items.labels(state).set(count)
         return generate_latest(self.registry)
 
@@ -114,12 +116,6 @@ def _is_loopback(address: str | None) -> bool:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
         return False
-
-
-def _items_by_state() -> dict[str, int]:
-    query = select(BatchItem.state, func.count()).group_by(BatchItem.state)
-    counts = {state: count for state, count in db.session.execute(query)}  # noqa: C416 - rows are no pairs to mypy
-    return dict.fromkeys(_ITEM_STATES, 0) | counts
 
 
 def _start_clock() -> None:

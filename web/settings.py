@@ -33,6 +33,8 @@ DEFAULTS: dict[str, Any] = {
     "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
     "MAX_FORM_PARTS": 20,
     "DERM_QUEUE": 24,  # how many requests may wait for the model; more get 503
+    "DERM_MICRO_BATCH": 0,  # pictures that share a pass; 1: each has its own; 0: as many as may be asked, on a GPU
+    "DERM_MICRO_BATCH_MS": 5,  # how long one of them waits for the others at most, in milliseconds
     "DERM_QUOTA_MB": 20_000,  # what the files of one user's answers may take; 0: no limit
     "DERM_BATCH_MB": 1000,  # the most that a batch may take, also once it is unpacked
     "DERM_MODEL_MB": 1000,  # the most that the file of a model may have that an admin adds on the page
@@ -40,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "BATCHES_AT_ONCE": 3,  # of one user: those that are not answered yet
     "BATCH_ATTEMPTS": 5,  # how often a file is taken again after the server stopped in the middle of it
     "BATCH_CLAIM": timedelta(minutes=1),  # what a server took longer ago and did not answer is taken again
+    "CASE_FILE_SECONDS": 25,  # a case file is taken in while its sender waits: what is left after this is told
     "SWEEP_OLDER_THAN": timedelta(hours=1),  # a file without a row may get it until then
     "DERM_LOG": "",  # json or plain; empty: plain on a terminal, json elsewhere
     "DERM_METRICS_TOKEN": None,  # None: /metrics answers this machine only
@@ -87,6 +90,8 @@ FROM_ENVIRONMENT = (
     "DERM_IDLE_MINUTES",
     "DERM_SESSION_HOURS",
     "DERM_QUEUE",
+    "DERM_MICRO_BATCH",
+    "DERM_MICRO_BATCH_MS",
     "DERM_BATCH_MB",
     "DERM_MODEL_MB",
     "DERM_QUOTA_MB",
@@ -98,6 +103,8 @@ FROM_ENVIRONMENT = (
 COUNTS = (
     "DERM_PROXIES",
     "DERM_QUEUE",
+    "DERM_MICRO_BATCH",
+    "DERM_MICRO_BATCH_MS",
     "DERM_BATCH_MB",
     "DERM_MODEL_MB",
     "DERM_QUOTA_MB",

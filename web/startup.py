@@ -13,7 +13,8 @@ from web.answering import sweep_pictures
 from web.batch_uploads import sweep_uploads
 from web.batch_worker import BatchWorker
 from web.database import upgrade_database
-from web.inference import Explains, Inference
+from web.explains import Explains
+from web.inference import Inference
 from web.logs import configure_logs
 
 

@@ -136,7 +136,12 @@ class VisitForm(FlaskForm):
         default="",
         invalid_choice_message="This lesion is not there any more. Choose another, or No lesion.",
     )
-    taken_on = DateField("Taken on", validators=[Optional()], render_kw={"autocomplete": "off"})
+    taken_on = DateField(
+        "Taken on",
+        validators=[Optional()],
+        invalid_value_message="Enter the day as year, month and day, such as 2026-03-31, or leave it empty.",
+        render_kw={"autocomplete": "off"},
+    )
 
     def __init__(self, *arguments: Any, **values: Any) -> None:
         super().__init__(*arguments, **values)

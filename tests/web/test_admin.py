@@ -65,7 +65,7 @@ def test_the_overview_counts_people_answers_and_the_queue(admin: Person, mira: P
         house = state_of_house()
     assert house.people == {"admin": 1, "user": 1}
     assert (house.answers, house.disabled) == (1, 0)
-    assert house.queue == {"waiting": 2, "failed": 1}
+    assert house.queue == {"waiting": 2, "paused": 0, "working": 0, "done": 0, "failed": 1}
     assert house.database_bytes > 10_000
     assert house.free_bytes > 0
     assert "Free on the disk" in admin.get("/admin").text

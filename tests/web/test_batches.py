@@ -133,9 +133,15 @@ def test_a_bad_file_is_a_row_with_its_reason_and_the_rest_are_answered(app: Flas
     assert found["notes.docx"][0] == found["cut.jpg"][0] == "failed"
     assert found["notes.docx"][1].endswith(".")
     page = mira.get(f"/batches/{key}").text
-    assert "3 files could not be read." in page
+    assert "3 files could not be read.</b> The rest are unaffected." in page
     assert found["empty.jpg"][1] in page
     assert uploads(app) == []
+
+
+def test_where_no_file_can_be_read_no_rest_is_spoken_of(mira: Person) -> None:
+    page = mira.get(f"/batches/{sent(mira, {'empty.jpg': b''})}").text
+    assert "1 file could not be read." in page
+    assert "unaffected" not in page
 
 
 def test_a_zip_is_opened_and_its_folders_are_no_rows(app: Flask, mira: Person) -> None:

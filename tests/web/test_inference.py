@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from flask import Flask
@@ -14,7 +16,8 @@ import derm_core
 from derm_core import BundleError, PatientContext
 from tests.web.conftest import Kept, Person
 from tests.web.fakes import FakePredictor, picture
-from web.inference import Inference
+from web.explains import Explains
+from web.inference import Inference, ModelUnavailableError, init_inference
 from web.turns import ModelBusyError, Turns
 
 
@@ -151,3 +154,73 @@ def held_by_another(turns: Turns, deed: Callable[[], object] = lambda: None) -> 
     while turns.waiting == waiting:
         time.sleep(0.001)
     yield thread
+
+
+class Gathers:
+    """A predictor on a GPU, of which only that it gathers its callers is asked."""
+
+    description = FakePredictor().description
+    passes = SimpleNamespace(answer=None, explain_all=None, at_once=1)
+    batches = True
+
+
+@pytest.mark.parametrize(
+    ("together", "on_gpu", "turns"),
+    [(0, True, 2), (6, True, 6), (6, False, 6), (1, True, None), (0, False, None)],
+)
+def test_pictures_share_passes_on_a_gpu_or_where_that_was_asked_for(
+    together: int, on_gpu: bool, turns: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gathers, "batches", on_gpu)
+    given: dict[str, object] = {}
+
+    def gathering(predictor: object, **options: object) -> object:
+        given.update(options)
+        return predictor
+
+    monkeypatch.setitem(vars(derm_core), "GatheringPredictor", gathering)
+    inference = Inference(cast("Explains", Gathers()), turns=Turns(2), together=together, together_ms=3)
+    assert inference.state == "ready"
+    assert given == ({} if turns is None else {"pictures": turns, "milliseconds": 3})
+    assert inference.turns.at_once == (turns or 2)
+
+
+def test_what_asks_the_model_itself_asks_the_one_behind_the_shared_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setitem(
+        vars(derm_core), "explanation_methods", lambda predictor: asked.append(predictor) or ()
+    )
+    predictor = Gathers()
+    inference = Inference(cast("Explains", predictor), together=4)
+    assert isinstance(inference._predictor, derm_core.GatheringPredictor)
+    assert inference.methods() == ()
+    assert asked == [predictor]
+
+
+def test_the_settings_reach_the_model(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.config.update(DERM_MICRO_BATCH=3, DERM_MICRO_BATCH_MS=7)
+    init_inference(app)
+    loaded = app.extensions["inference"]
+    monkeypatch.setitem(vars(derm_core), "load_predictor", lambda model: Gathers())
+    given: dict[str, object] = {}
+    monkeypatch.setitem(
+        vars(derm_core), "GatheringPredictor", lambda predictor, **options: given.update(options) or predictor
+    )
+    loaded.load()
+    assert given == {"pictures": 3, "milliseconds": 7}
+
+
+def test_what_is_wrong_with_a_model_is_logged_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(model: object) -> None:
+        raise BundleError("Unknown model 'nope'. Known: bundled.")
+
+    monkeypatch.setitem(vars(derm_core), "load_predictor", fail)
+    with pytest.raises(ModelUnavailableError):
+        Inference(model="nope").load()
+    (told,) = caplog.records
+    assert told.getMessage() == "The model cannot be loaded: Unknown model 'nope'. Known: bundled."
+    assert not told.exc_info

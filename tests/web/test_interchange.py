@@ -25,7 +25,7 @@ from tests.derm_core.interchange.examples import (
 )
 from tests.web.conftest import Kept, Person
 from tests.web.fakes import image_of
-from web.case_import import BUSY, NOT_A_CLINICIAN, NOT_A_PICTURE
+from web.case_import import BUSY, NOT_A_CLINICIAN, NOT_A_PICTURE, TIME_IS_UP
 from web.database import db, now
 from web.inference import inference
 from web.models import AuditEvent, Lesion, Prediction, Review
@@ -152,7 +152,9 @@ def test_what_is_taken_along_comes_back_as_it_was(mira: Person, stranger: Person
 
 def test_only_the_chosen_lesions_go_along_and_none_of_anybody_else(mira: Person, stranger: Person) -> None:
     first, _ = answered_lesion(mira)
+    assert "All 1" not in mira.get("/interchange").text
     second, _ = answered_lesion(mira, "Right calf")
+    assert "All 2" in mira.get("/interchange").text
     theirs, _ = answered_lesion(stranger)
     chosen = mira.post("/interchange/export", {"keys": [first, theirs]})
     with open_case_file(io.BytesIO(chosen.data)) as opened:
@@ -225,6 +227,18 @@ def test_a_picture_waits_for_its_turn_and_the_rest_is_told(mira: Person, app: Fl
     assert kept.rows() == 0
     assert send(mira, case_file(lesion(photograph(1)))).status_code == 303
     assert kept.rows() == 1
+
+
+def test_a_file_that_takes_too_long_is_taken_in_by_parts(mira: Person, app: Flask, kept: Kept) -> None:
+    app.config["CASE_FILE_SECONDS"] = 0
+    response = send(mira, case_file())
+    assert "Added: 1 lesion, 1 photograph." in response.text
+    assert f"1 not taken: {TIME_IS_UP.format(seconds=0)}" in response.text
+    response = send(mira, case_file())
+    assert "Added: 1 photograph." in response.text
+    assert "1 photograph was there already." in response.text
+    assert "seconds that a file is given" not in response.text
+    assert len(rows(app, Prediction)) == 2
 
 
 def test_too_many_photographs_are_refused_before_the_first_is_read(

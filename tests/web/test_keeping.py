@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import sqlite3
 import time
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from tests.web.conftest import Kept, Person
@@ -48,6 +51,40 @@ def test_where_the_commit_went_through_but_was_not_confirmed_the_files_stay(
     assert response.status_code == 500
     assert kept.rows() == 1
     assert len(kept.files()) == 9
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [OSError(errno.ENOSPC, "No space left on device"), sqlite3.OperationalError("database or disk is full")],
+    ids=["files", "database"],
+)
+def test_a_full_disk_is_said_and_leaves_nothing(
+    fault: Exception,
+    mira: Person,
+    kept: Kept,
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        if isinstance(fault, OSError):
+            raise fault
+        fault.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise OperationalError("INSERT", {}, fault)
+
+    app.config.update(TESTING=False, PROPAGATE_EXCEPTIONS=False)
+    where = "web.storage.os.fsync" if isinstance(fault, OSError) else "sqlalchemy.orm.Session.flush"
+    token = mira.token()
+    monkeypatch.setattr(where, fail)
+    response = mira.client.post(
+        "/new", data={"csrf_token": token, "picture": (io.BytesIO(picture()), "a.jpg")}, buffered=True
+    )
+    monkeypatch.undo()
+    assert response.status_code == 507
+    assert "The server&#39;s disk is full" in response.text
+    assert "could not be kept" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert (kept.rows(), kept.files()) == (0, [])
 
 
 def test_where_the_disk_fails_no_row_and_no_file_stays(

@@ -20,6 +20,17 @@ SERIOUS = ("serious", "critical")
 PHONE = {"width": 360, "height": 780}
 
 
+CUT_OFF = """it => {
+    const free = it.parentElement.appendChild(it.cloneNode());
+    free.style.inlineSize = 'auto';
+    free.style.position = 'absolute';
+    const missing = free.offsetWidth - it.offsetWidth;
+    free.remove();
+    return missing - 6;
+}"""
+"""By how many pixels a field is narrower than the browser would make it; the space before its sign may shrink a bit."""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with launched() as started:
@@ -108,6 +119,11 @@ def test_several_answers_are_chosen_and_deleted(browser: Browser, app: Flask, mi
         expect(bulk).to_be_hidden()
         page.get_by_label("Choose all on this page").check()
         expect(bulk).to_contain_text("3 chosen")
+        # In words of its own, and at its full size: neither a date's hint nor a picture is squeezed.
+        for width in (390, 800, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.eval_on_selector("#since", CUT_OFF) <= 0
+            assert page.eval_on_selector(".thumb-small", "it => it.clientWidth") >= 64
         page.locator('tbody [name="keys"]').first.uncheck()
         expect(bulk).to_contain_text("2 chosen")
         assert faults(page) == []

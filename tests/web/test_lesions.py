@@ -118,7 +118,8 @@ def test_photographs_are_uploaded_to_a_lesion_with_their_day(mira: Person, kept:
     [
         ("taken_on", "2999-01-01", "not one to come"),
         ("taken_on", "1850-01-01", "not one to come"),
-        ("taken_on", "yesterday", "Not a valid date value."),
+        ("taken_on", "yesterday", "Enter the day as year, month and day"),
+        ("taken_on", "31.12.2025", "such as 2026-03-31"),
         ("lesion", "0" * 32, "This lesion is not there any more."),
     ],
 )

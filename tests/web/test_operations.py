@@ -66,6 +66,17 @@ def test_requests_are_counted_by_endpoint_and_the_state_is_told(app: Flask, mira
     assert not any(word in text for word in (key, "private", "PRIVATE", mira.email, "Mira", "127.0.0.1"))
 
 
+def test_a_paused_batch_does_not_count_as_waiting(mira: Person) -> None:
+    sent(mira, {"waits.jpg": picture(32, 32)})
+    paused = sent(mira, {f"{number}.jpg": picture(32, 32) for number in range(3)})
+    mira.post(f"/batches/{paused}/pause")
+    found = figures(mira)
+    assert (found["derm_batch_items[waiting]"], found["derm_batch_items[paused]"]) == (1, 3)
+    mira.post(f"/batches/{paused}/continue")
+    found = figures(mira)
+    assert (found["derm_batch_items[waiting]"], found["derm_batch_items[paused]"]) == (4, 0)
+
+
 def test_figures_are_for_this_machine_alone(visitor: Person) -> None:
     assert visitor.get("/metrics").status_code == 200
     assert visitor.get("/metrics", environ_base={"REMOTE_ADDR": "192.0.2.7"}).status_code == 404

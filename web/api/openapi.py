@@ -202,7 +202,7 @@ def _refusals(rule: Rule, operation: Operation) -> set[int]:
     if operation.query is not None:
         statuses.add(422)
     if operation.body is not None or operation.uploads:
-        statuses |= {400, 413, 415, 422}
+        statuses |= {400, 413, 415, 422, 507}
     if operation.again is not None:
         statuses.add(409)
     if operation.may_be_busy:

@@ -77,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
     "busy": Kind(
         503, "Many pictures are being answered", "Nothing was kept. Send it again after “Retry-After”."
     ),
+    "disk-full": Kind(507, "The server's disk is full", "Nothing was kept. Tell whoever runs the server."),
 }
 """What a problem's `type` may name; each has its place on the page about the API."""
 
@@ -93,6 +94,7 @@ _KIND_OF = {
     429: "too-many-requests",
     500: "fault",
     503: "busy",
+    507: "disk-full",
 }
 
 
