@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from _benchmark_rounds import Case
+from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +34,7 @@ class NaivePeer:
         import torch
         from captum.attr import LayerGradCam
 
-        from derm_core.models import grad_cam_layer
+        from derm_core.models import activation_map, grad_cam_layer, split_model
         from derm_core.serving.answer import logit_bias
 
         self.description = bundle.description
@@ -41,6 +43,11 @@ class NaivePeer:
         self.layer = grad_cam_layer(self.network, bundle.description.architecture)
         self.bias = torch.from_numpy(logit_bias(bundle.description, None)).float()
         self.captum = LayerGradCam(self.network, self.layer)
+        body, _ = split_model(self.network, bundle.description.architecture)
+        side = bundle.description.preprocessing.image_size
+        # Captum takes tokens, (N, T, K), for channels, and gives no map of the picture then.
+        self.captum_has_maps = body(torch.zeros(1, 3, side, side)).ndim == 4
+        self.to_map = activation_map(self.network)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Returns float32 (N, C) of float32 (N, 3, S, S), with the biases of the calibration."""
@@ -56,11 +63,22 @@ class NaivePeer:
         heatmap = self.captum.attribute(images, int(probabilities.argmax()), relu_attributions=True)
         return probabilities, self._placed(heatmap[0, 0].detach().numpy(), width, height)
 
+    def with_heatmap(self, images: Tensor, width: int, height: int) -> tuple[Tensor, Any]:
+        """Returns the same by whichever of the two knows the network."""
+        if self.captum_has_maps:
+            return self.with_captum(images, width, height)
+        probabilities, heatmap = self.with_grad_cam(images)
+        return probabilities[0].detach(), self._placed(heatmap, width, height)
+
     def with_grad_cam(self, images: Tensor) -> Any:
         """Returns what pytorch-grad-cam gives of one picture: its heatmap over the input; the logits come with it."""
         from pytorch_grad_cam import GradCAM
 
-        with GradCAM(model=self.network, target_layers=[self.layer]) as cam:
+        with GradCAM(
+            model=self.network,
+            target_layers=[self.layer],
+            reshape_transform=None if self.captum_has_maps else self.to_map,
+        ) as cam:
             heatmap = cam(input_tensor=images, targets=None)
             return self._calibrated(cam.outputs), heatmap[0]
 
@@ -69,7 +87,8 @@ class NaivePeer:
 
     def _placed(self, array: Any, width: int, height: int) -> Any:
         shares = array / max(float(array.max()), 1e-30)
-        return self.description.preprocessing.place_heatmap(shares, width, height)
+        grown = Image.fromarray(shares).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(grown).clip(0, 1)
 
 
 def peer_cases(peer: NaivePeer) -> dict[str, Case]:
@@ -78,10 +97,9 @@ def peer_cases(peer: NaivePeer) -> dict[str, Case]:
 
     side = peer.description.preprocessing.image_size
     images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
-    cases: dict[str, Case] = {
-        PLAIN: lambda: peer.probabilities(images),
-        CAPTUM: lambda: peer.with_captum(images, side, side),
-    }
+    cases: dict[str, Case] = {PLAIN: lambda: peer.probabilities(images)}
+    if peer.captum_has_maps:
+        cases[CAPTUM] = lambda: peer.with_captum(images, side, side)
     if importlib.util.find_spec("pytorch_grad_cam") is not None:
         cases[GRAD_CAM] = lambda: peer.with_grad_cam(images)
     return cases
@@ -89,7 +107,6 @@ def peer_cases(peer: NaivePeer) -> dict[str, Case]:
 
 def answer_plainly(model: str, files: Sequence[Path], folder: Path) -> float:
     """Answers pictures one by one, and returns the seconds of the loop."""
-    from PIL import Image
     from torchvision import transforms
 
     from derm_core.serving.bundle import find_bundle, load_bundle
@@ -111,7 +128,7 @@ def answer_plainly(model: str, files: Sequence[Path], folder: Path) -> float:
         for number, file in enumerate(files):
             with Image.open(file) as opened:
                 image = opened.convert("RGB")
-            probabilities, heatmap = peer.with_captum(transform(image)[None], *image.size)
+            probabilities, heatmap = peer.with_heatmap(transform(image)[None], *image.size)
             writer.writerow([file, *probabilities.tolist()])
             Image.fromarray((255 * heatmap).astype("uint8")).save(folder / f"{number}.png")
     return time.perf_counter() - started

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from derm_core.serving.bundle import Bundle
 
 DEFAULT_ARCHITECTURES = ("resnet50",)
+MAIN = "main"
+MAIN_ARCHITECTURES = (
+    *("resnet18", "resnet50", "efficientnet_b0"),
+    *("mobilenet_v3_large", "convnext_tiny", "vit_b_16"),
+)
+"""What MAIN stands for among the architectures: what people train on photographs of skin."""
 SIDE = 224
 
 
@@ -33,7 +39,7 @@ def open_networks(model: str, architectures: Sequence[str], folder: Path) -> lis
     """Returns a model by name or folder, unless empty, and networks of seven classes with random weights.
 
     Args:
-        model, architectures: which.
+        model, architectures: which; MAIN among these stands for MAIN_ARCHITECTURES.
         folder: where the latter are written; those that are there already are taken as they are.
 
     Raises:
@@ -42,7 +48,8 @@ def open_networks(model: str, architectures: Sequence[str], folder: Path) -> lis
     from derm_core.serving.bundle import find_bundle, load_bundle
 
     folders = [find_bundle(model)] if model else []
-    folders += [_random_bundle(name, folder / name) for name in architectures]
+    named = [inner for name in architectures for inner in (MAIN_ARCHITECTURES if name == MAIN else (name,))]
+    folders += [_random_bundle(name, folder / name) for name in dict.fromkeys(named)]
     if not folders:
         raise ConfigError("There is nothing to measure. Name a --model or an --architecture.")
     bundles = [load_bundle(place) for place in folders]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from _cli import CommandParser
 
-from _benchmark_networks import DEFAULT_ARCHITECTURES
+from _benchmark_networks import DEFAULT_ARCHITECTURES, MAIN, MAIN_ARCHITECTURES
 
 from derm_core.errors import ConfigError
 
@@ -46,7 +46,8 @@ def parse_arguments(description: str) -> argparse.Namespace:
         metavar="NAME",
         nargs="*",
         default=DEFAULT_ARCHITECTURES,
-        help=f"networks with random weights, at 224 pixels (default: {' '.join(DEFAULT_ARCHITECTURES)})",
+        help=f"networks with random weights, at 224 pixels; {MAIN} stands for {', '.join(MAIN_ARCHITECTURES)} "
+        f"(default: {' '.join(DEFAULT_ARCHITECTURES)})",
     )
     parser.add_argument(
         "--runtimes",
@@ -69,6 +70,14 @@ def parse_arguments(description: str) -> argparse.Namespace:
         metavar="FOLDER",
         type=Path,
         help="measure predict.py over the pictures of a folder, too, with the first network",
+    )
+    parser.add_argument(
+        "--sizes",
+        metavar="WIDTHxHEIGHT",
+        nargs="+",
+        type=_size,
+        default=(),
+        help="measure them as JPEG of these sizes, one after the other, such as 200x150 600x450 (default: as they are)",
     )
     parser.add_argument(
         "--plain-pictures",
@@ -109,6 +118,14 @@ def parse_arguments(description: str) -> argparse.Namespace:
     if arguments.first_image_size is None:
         arguments.first_image_size = arguments.image_size // 4
     return arguments
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Returns (width, height) in pixels; argparse says what was wrong with the text."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 600x450")
+    return int(width), int(height)
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:

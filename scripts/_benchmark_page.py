@@ -21,7 +21,7 @@ _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _PIXELS_PER_POINT, _COLOURS = 2, 64
 _NAMES = {"eager": "PyTorch, one pass", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 _OURS, _THEIRS = "Dermatrace: answer and heatmap", "others: answer and heatmap"
-_ABSENT = "not installed"
+_ABSENT = "not measured"
 
 
 def tables(report: Mapping[str, Any], *, plot: str | None, command: str) -> str:
@@ -70,7 +70,8 @@ def tables(report: Mapping[str, Any], *, plot: str | None, command: str) -> str:
         "pass in batches of 16 on all cores, without. The peak is that of a matrix product or a convolution of the "
         "same precision, whichever was faster, measured in the same run. Start is from the start of the process to the "
         "first answer with its heatmap on the disk (`scripts/predict.py`, compiled before), memory the most that the "
-        "process held; both by a plain script with PyTorch and Captum.",
+        "process held; both by a plain script with PyTorch and Captum, or pytorch-grad-cam for vision transformers, "
+        "whose tokens Captum takes for channels.",
         "",
         "| network | runtime | computes in | throughput, by plain | share of the peak | start | memory |",
         "|---|---|---|---:|---:|---:|---:|",
@@ -184,8 +185,8 @@ def _folder(rows: list[Mapping[str, Any]]) -> list[str]:
         f"(PIL, torchvision's transforms, eager PyTorch, Captum) over {first['plain_pictures']:,} of them, its start "
         f"left out; {first['network']}.",
         "",
-        "| runtime | pictures a second, by the plain loop |",
-        "|---|---:|",
-        *(f"| {_NAMES[row['runtime']]} | {row['times_as_many']:.1f} |" for row in rows),
+        "| pictures | runtime | pictures a second, by the plain loop |",
+        "|---|---|---:|",
+        *(f"| {row['size']} | {_NAMES[row['runtime']]} | {row['times_as_many']:.1f} |" for row in rows),
         "",
     ]

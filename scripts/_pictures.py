@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from derm_core.ahead import run_ahead
 from derm_core.errors import InvalidImageError
 from derm_core.serving.many_files import predict_files
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 HEATMAP_SIDE = 1024
 """Heatmaps of larger pictures are written at this many pixels of the longer side: they hold no finer detail."""
+
+WRITERS = 8
+"""Threads that write heatmaps. Each waits for the disk, which takes eight files in hardly more time than one."""
 
 
 @dataclass(frozen=True)
@@ -69,30 +73,53 @@ def answered(
             batch_size=batch_size,
         )
         return
-    from derm_core.serving.preparation import run_ahead
-
     workers = os.cpu_count() or 1
-    answers = run_ahead(partial(answer_of, predictor), pictures, workers=workers, ahead=2 * workers)
-    with closing(answers):
-        yield from answers
+    with ThreadPoolExecutor(WRITERS, thread_name_prefix="derm-writing") as writers:
+
+        def work(picture: AskedPicture) -> Future[Prediction | InvalidImageError]:
+            return writers.submit(_written, _drawn(predictor, picture))
+
+        with closing(run_ahead(work, pictures, workers=workers, ahead=2 * workers + WRITERS)) as answers:
+            for answer in answers:
+                yield answer.result()
 
 
 def answer_of(predictor: Predictor, picture: AskedPicture) -> Prediction | InvalidImageError:
     """Answers one picture, and writes its heatmap where it is to have one."""
+    return _written(_drawn(predictor, picture))
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """An answer and the PNG file of its heatmap, if it has one, that goes to `target`."""
+
+    answer: Prediction | InvalidImageError
+    heatmap: bytes = b""
+    target: Path | None = None
+
+
+def _drawn(predictor: Predictor, picture: AskedPicture) -> _Drawn:
     try:
         if picture.target is None:
-            return predictor.predict(picture.file, picture.context)
+            return _Drawn(predictor.predict(picture.file, picture.context))
         explanation = predictor.explain(picture.file, context=picture.context, max_side=HEATMAP_SIDE)
     except InvalidImageError as err:
-        return err
-    write_heatmap(explanation.heatmap, picture.target)
-    return explanation.prediction
+        return _Drawn(err)
+    return _Drawn(explanation.prediction, heatmap_file(explanation.heatmap), picture.target)
 
 
-def write_heatmap(heatmap: NDArray[np.float32], target: Path) -> None:
-    from derm_core.explanation.overlay import heatmap_to_rgba
-    from derm_core.explanation.overlay_png import rgba_to_png
+def _written(drawn: _Drawn) -> Prediction | InvalidImageError:
     from derm_core.files import replace_file
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, rgba_to_png(heatmap_to_rgba(heatmap)))
+    if drawn.target is not None:
+        drawn.target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(drawn.target, drawn.heatmap)
+    return drawn.answer
+
+
+def heatmap_file(heatmap: NDArray[np.float32]) -> bytes:
+    """Returns a heatmap as a PNG file to lay over the picture."""
+    from derm_core.explanation.overlay import heatmap_to_rgba
+    from derm_core.explanation.overlay_png import rgba_to_png
+
+    return rgba_to_png(heatmap_to_rgba(heatmap))

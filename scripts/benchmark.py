@@ -65,12 +65,14 @@ def answers_report(arguments: argparse.Namespace) -> dict[str, Any]:
         networks = open_networks(arguments.model, arguments.architecture, work)
         report = measure_answers(networks, runtimes, arguments.image, effort)
         if arguments.folder:
+            left_out = report["networks"][0]["left_out"]
             report["folder"] = measure_folder(
                 networks[:1],
-                runtimes,
+                [runtime for runtime in runtimes if runtime not in left_out],
                 arguments.folder,
                 pictures=arguments.pictures,
                 plain_pictures=arguments.plain_pictures,
+                sizes=arguments.sizes,
             )
     report["not_installed"] = sorted(set(arguments.runtimes) - set(runtimes))
     return report
@@ -125,6 +127,11 @@ def command_of(arguments: argparse.Namespace) -> str:
     if arguments.folder:
         words += ["--folder", arguments.folder.resolve().name]
         words += ["--pictures", str(arguments.pictures)] if arguments.pictures else []
+        words += (
+            ["--sizes", *(f"{width}x{height}" for width, height in arguments.sizes)]
+            if arguments.sizes
+            else []
+        )
     return " ".join(words)
 
 

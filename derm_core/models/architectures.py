@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 from derm_core.errors import ConfigError
@@ -21,16 +20,19 @@ from derm_core.models.names import (
     CONVNEXTS,
     DENSENETS,
     EFFICIENTNETS,
+    INCEPTIONS,
     MNASNETS,
     MOBILENETS_V3,
     REGNETS,
     RESNETS,
     SHUFFLENETS,
+    SQUEEZENETS,
     SWINS,
     VITS,
     check_architecture,
 )
 from derm_core.models.tokens import VitBody, is_timm, split_timm, split_vit, timm_blocks, timm_image_size
+from derm_core.models.torchvision_lean import torchvision
 
 # The networks' parts are attributes that only torchvision knows.
 Split = Callable[[Any], tuple[list[nn.Module], list[nn.Module]]]
@@ -89,6 +91,32 @@ def _split_swin(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
     return [model.features, model.norm, model.permute], [model.avgpool, model.flatten, model.head]
 
 
+def _split_squeezenet(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.features], [model.classifier]
+
+
+def _split_maxvit(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
+    return [model.stem, *model.blocks], [model.classifier]
+
+
+def _split_inception(model: Any) -> tuple[list[nn.Module], list[nn.Module]]:
+    """GoogLeNet and Inception, which hold their modules in the order in which a picture passes them."""
+    *body, pool, dropout, classifier = model.children()
+    return [InceptionInput(), *body], [pool, _Flatten(), dropout, classifier]
+
+
+class InceptionInput(nn.Module):
+    """Pictures normalised by ImageNet's statistics, (N, 3, H, W), as Inception was trained to see them: by halves."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        statistics = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+        channels = [
+            images[:, channel, None] * (std / 0.5) + (mean - 0.5) / 0.5
+            for channel, (mean, std) in enumerate(statistics)
+        ]
+        return torch.cat(channels, dim=1)
+
+
 class MeanOverPixels(nn.Module):
     """Averages (N, K, h, w) over its pixels to (N, K)."""
 
@@ -120,6 +148,10 @@ _FAMILIES = (
     _Family(_split_mnasnet, "layers", MNASNETS),
     _Family(_split_swin, "permute", SWINS),
     _Family(split_vit, "encoder.layers.-2", VITS, image_size=224),
+    _Family(_split_squeezenet, "features", SQUEEZENETS),
+    _Family(_split_maxvit, "blocks.-1", ("maxvit_t",), image_size=224),
+    _Family(_split_inception, "inception5b", INCEPTIONS[:1]),
+    _Family(_split_inception, "Mixed_7c", INCEPTIONS[1:]),
 )
 _TIMM = _Family(split_timm, "", ())
 _FAMILY_OF = {name: family for family in _FAMILIES for name in family.names}

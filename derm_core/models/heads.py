@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import torchvision
 from torch import Tensor, nn
 
 from derm_core.errors import ConfigError
-from derm_core.models.names import check_architecture
+from derm_core.models.names import INCEPTIONS, SQUEEZENETS, check_architecture
 from derm_core.models.pretrained import load_pretrained
 from derm_core.models.tokens import build_timm, is_timm
+from derm_core.models.torchvision_lean import torchvision
 
 _CLASSIFIERS = ("classifier", "fc", "head", "heads", "last_linear", "classif")
 
@@ -58,11 +59,27 @@ def build_model(
     if is_timm(architecture):
         model = build_timm(architecture)
     else:
-        model = torchvision.models.get_model(architecture, weights=None)
+        # Inception's second and third classifiers only helped where there was no batch normalisation yet.
+        own = {"aux_logits": False, "init_weights": True, "transform_input": True}
+        model = torchvision.models.get_model(
+            architecture, weights=None, **(own if architecture in INCEPTIONS else {})
+        )
     if pretrained:
         load_pretrained(model, architecture, weights_dir)
+    if architecture in SQUEEZENETS:
+        model.classifier = _pooled_classifier(model)
     _replace_classifier(model, num_classes, head_units, dropout)
     return model
+
+
+def _pooled_classifier(model: Any) -> nn.Sequential:
+    """Returns a linear layer over the mean of the map, where SqueezeNet has a convolution before its mean.
+
+    They differ by a ReLU over the logits alone, which keeps a network of few classes from learning.
+    """
+    dropout, convolution, *_ = model.classifier
+    linear = nn.Linear(convolution.in_channels, convolution.out_channels)
+    return nn.Sequential(nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), dropout, linear)
 
 
 def classifier_layer(model: nn.Module) -> nn.Linear:
@@ -76,7 +93,8 @@ def _classifier_name(model: nn.Module) -> str:
 
 
 def _replace_classifier(model: nn.Module, num_classes: int, head_units: int, dropout: float | None) -> None:
-    layers = getattr(model, _classifier_name(model)).modules()
+    # Inception's dropout stands beside its classifier.
+    layers = [*getattr(model, _classifier_name(model)).modules(), getattr(model, "dropout", None)]
     droppers = [module for module in layers if isinstance(module, nn.Dropout)]
     if dropout is not None:
         for module in droppers:

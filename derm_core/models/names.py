@@ -23,19 +23,25 @@ EFFICIENTNETS = (
 )
 CONVNEXTS = tuple(f"convnext_{size}" for size in ("tiny", "small", "base", "large"))
 DENSENETS = tuple(f"densenet{depth}" for depth in (121, 161, 169, 201))
-REGNETS = tuple(
-    f"regnet_{kind}_{size}"
-    for kind in "xy"
-    for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+REGNETS = (
+    *(
+        f"regnet_{kind}_{size}"
+        for kind in "xy"
+        for size in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")
+    ),
+    "regnet_y_128gf",
 )
 SHUFFLENETS = tuple(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0"))
 MNASNETS = tuple(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3"))
 SWINS = tuple(f"swin{version}_{size}" for version in ("", "_v2") for size in "tsb")
-VITS = tuple(f"vit_{size}_{patch}" for size in "bl" for patch in (16, 32))
+VITS = (*(f"vit_{size}_{patch}" for size in "bl" for patch in (16, 32)), "vit_h_14")
+SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
+INCEPTIONS = ("googlenet", "inception_v3")
 
 ARCHITECTURES: tuple[str, ...] = tuple(
     sorted(
         (
+            "maxvit_t",
             "mobilenet_v2",
             *ALEXNET_AND_VGGS,
             *RESNETS,
@@ -48,6 +54,8 @@ ARCHITECTURES: tuple[str, ...] = tuple(
             *MNASNETS,
             *SWINS,
             *VITS,
+            *SQUEEZENETS,
+            *INCEPTIONS,
         )
     )
 )

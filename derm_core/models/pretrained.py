@@ -10,16 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from derm_core.errors import ConfigError, WeightsNotFoundError
 from derm_core.models.tokens import build_timm, is_timm
+from derm_core.models.torchvision_lean import torchvision
 
 WEIGHTS_DIR_VARIABLE = "DERM_WEIGHTS_DIR"
 # The hub's DenseNets are older than the rule that a module's name holds no dot: norm.1 there is norm1 here.
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+"""Classifiers of Inception's that no network has here."""
+# ViT-H's usual ones are for pictures of 518 pixels.
+_HUB_WEIGHTS = {"vit_h_14": "IMAGENET1K_SWAG_LINEAR_V1"}
 _DOTTED_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
@@ -41,6 +45,7 @@ def load_pretrained(model: nn.Module, architecture: str, weights_dir: Path | Non
             {
                 name: tensor.float() if tensor.is_floating_point() else tensor
                 for name, tensor in state.items()
+                if not name.startswith(_AUXILIARY)
             },
         )
     except RuntimeError as err:
@@ -90,7 +95,8 @@ def _from_folder(folder: Path, architecture: str) -> dict[str, torch.Tensor]:
 def _from_hub(architecture: str) -> dict[str, torch.Tensor]:
     if is_timm(architecture):
         return _from_timm(architecture)
-    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    known = torchvision.models.get_model_weights(architecture)
+    weights = known[_HUB_WEIGHTS.get(architecture, "DEFAULT")]
     try:
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as err:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from derm_core.errors import ConfigError
+from derm_core.models.torchvision_lean import torchvision
 
 ToMap = Callable[[Tensor], Tensor]
 

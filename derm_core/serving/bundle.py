@@ -23,6 +23,7 @@ from derm_core.diagnoses import NOTICE
 from derm_core.errors import BundleError
 from derm_core.files import new_folder, write_synced
 from derm_core.models import build_model, load_weights
+from derm_core.models.uninitialised import Uninitialised
 from derm_core.serving.bundle_files import find_bundle, read_weights
 from derm_core.serving.description import (
     DESCRIPTION_FILE,
@@ -61,9 +62,10 @@ class Bundle:
     def build_model(self) -> nn.Module:
         """Returns the network with its weights, on the CPU, in evaluation mode, its parameters frozen."""
         description = self.description
-        model = build_model(
-            description.architecture, len(description.classes), head_units=description.head_units
-        )
+        with Uninitialised():
+            model = build_model(
+                description.architecture, len(description.classes), head_units=description.head_units
+            )
         try:
             load_weights(model, self.model_state)
         except RuntimeError as err:

@@ -28,7 +28,8 @@ from derm_core.serving.description import (
     BundleDescription,
     read_description,
 )
-from derm_core.serving.registry import RegisteredBundle, Registry, default_registry
+from derm_core.serving.registered_bundle import RegisteredBundle
+from derm_core.serving.registry import Registry, default_registry
 
 ARCHIVE_SUFFIX = ".dermbundle"
 MAX_BYTES = 4 << 30

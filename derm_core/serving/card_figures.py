@@ -7,6 +7,7 @@ from typing import Any
 
 from derm_core.diagnoses import DIAGNOSES
 from derm_core.evaluation.malignancy import SMALLEST_GROUP
+from derm_core.evaluation.subgroups import CONFIRMED_BY
 from derm_core.serving.markdown import cell, interval, number, table, with_interval
 
 Values = Mapping[str, Any]
@@ -57,11 +58,7 @@ _GROUPS = {
     "confirmed_by": "Diagnosis confirmed by",
     "acquisition": "How it was taken",
 }
-_MEMBERS = {
-    "histo": "histopathology",
-    "follow_up": "follow-up",
-    "consensus": "consensus of experts",
-    "confocal": "confocal microscopy",
+_MEMBERS = CONFIRMED_BY | {
     "round field": "dark corners around a round field",
     "full frame": "the frame filled with skin",
 }

@@ -25,12 +25,12 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from derm_core.ahead import run_ahead
 from derm_core.data.table import IMAGES_NAME, Dataset
 from derm_core.errors import DatasetError, InvalidImageError
 from derm_core.files import new_folder, write_synced
 from derm_core.serving.decoding import decode
 from derm_core.serving.description import BundleDescription
-from derm_core.serving.preparation import run_ahead
 from derm_core.serving.similar_cases import SimilarCases, unit_vectors
 
 if TYPE_CHECKING:

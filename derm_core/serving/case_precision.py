@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derm_core.ahead import run_ahead
 from derm_core.data.table import Dataset
 from derm_core.errors import DatasetError, InvalidImageError
 from derm_core.evaluation.intervals import REPLICATES
 from derm_core.evaluation.retrieval import AT, chance_precision, precision_at, precision_figures
 from derm_core.serving.decoding import decode
-from derm_core.serving.preparation import run_ahead
 from derm_core.serving.similar_cases import SimilarCases, unit_vectors
 
 if TYPE_CHECKING:

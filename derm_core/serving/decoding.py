@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import ExifTags, Image
 
@@ -40,8 +40,9 @@ def decode(picture: Picture, *, min_side: int) -> DecodedPicture:
     if isinstance(picture, Image.Image):
         image = picture if picture.mode == "RGB" else picture.convert("RGB")
         return DecodedPicture(image, image.size)
-    if isinstance(picture, str | os.PathLike | bytes):
-        source = picture
+    # What is no file either, load_image refuses in a sentence.
+    if isinstance(picture, str | os.PathLike | bytes) or not hasattr(picture, "read"):
+        source = cast("str | os.PathLike[str] | bytes", picture)
     else:
         picture.seek(0)
         source = picture.read()

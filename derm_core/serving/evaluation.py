@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,27 @@ MALIGNANCY_ONLY = "malignancy only"
 """`scope` where the dataset says no more than benign or malignant of what the model tells apart further."""
 
 Progress = Callable[[Iterable[Prediction], int], Iterable[Prediction]]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """What a predictor answered to the photographs that were measured.
+
+    Attributes:
+        figures: as `evaluate_predictor` returns them.
+        labels: int64 (N,), index into the classes; None where the malignancy alone was measured.
+        probabilities: float64 (N, C), in the order of the classes.
+        risk: float64 (N,), the probability of malignancy.
+        malignant: bool (N,), the truth.
+        lesions: str (N,).
+    """
+
+    figures: Figures
+    labels: np.ndarray | None
+    probabilities: np.ndarray
+    risk: np.ndarray
+    malignant: np.ndarray
+    lesions: np.ndarray
 
 
 def evaluate_predictor(
@@ -74,6 +95,30 @@ def evaluate_predictor(
         ConfigError: the model's task is not known.
         InvalidImageError: a photograph cannot be read.
     """
+    return evaluate_answers(
+        predictor,
+        dataset,
+        split=split,
+        batch_size=batch_size,
+        bootstrap=bootstrap,
+        seed=seed,
+        use_context=use_context,
+        progress=progress,
+    ).figures
+
+
+def evaluate_answers(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    batch_size: int = 32,
+    bootstrap: int = REPLICATES,
+    seed: int = 0,
+    use_context: bool = True,
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Does what `evaluate_predictor` does, whose arguments and errors these are, and returns the answers, too."""
     task = get_task(predictor.description.task)
     part = dataset if split == ALL else dataset.subset(split)
     by_class, measured = _measurable(part, task)
@@ -100,12 +145,13 @@ def evaluate_predictor(
     risk = np.array([prediction.malignant_probability for prediction in predictions])
     malignant = np.array([DIAGNOSES[code].malignant for code in measured.table["diagnosis"]])
     labels = _labels(measured, task, predictor.classes) if by_class else None
+    probabilities = np.array(
+        [[prediction.probabilities[code] for code in predictor.classes] for prediction in predictions]
+    )
     if labels is not None:
         figures = evaluate_probabilities(
             labels,
-            np.array(
-                [[prediction.probabilities[code] for code in predictor.classes] for prediction in predictions]
-            ),
+            probabilities,
             malignant=[DIAGNOSES[code].malignant for code in predictor.classes],
             malignant_probability=risk,
             **about,
@@ -134,7 +180,7 @@ def evaluate_predictor(
             use_context=False,
             progress=progress,
         )
-    return figures | {
+    figures |= {
         "context": known,
         "photograph_alone": alone,
         "scope": "classes" if by_class else MALIGNANCY_ONLY,
@@ -148,6 +194,7 @@ def evaluate_predictor(
         },
         "data": {"name": dataset.folder.resolve().name, "split": split, "fingerprint": dataset.fingerprint()},
     }
+    return Evaluated(figures, labels, probabilities, risk, malignant, measured.lesions)
 
 
 def _measurable(part: Dataset, task: Task) -> tuple[bool, Dataset]:

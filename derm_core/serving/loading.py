@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derm_core.errors import ConfigError
+from derm_core.lasting import lasting
 from derm_core.serving.bundle_files import BundleFiles, find_bundle, read_weights
 from derm_core.serving.description import read_description
 from derm_core.serving.devices import (
@@ -115,7 +116,8 @@ def _load_with_torch(
     asked: str, folder: Path, device: str | None, threads: int | None, prevalence: float | None
 ) -> Predictor:
     # Here, because it brings PyTorch, which the other runtimes do without.
-    from derm_core.serving.bundle import load_bundle
+    with lasting():
+        from derm_core.serving.bundle import load_bundle
 
     set_threads(threads)
     bundle, where = load_bundle(folder), choose_device(device)

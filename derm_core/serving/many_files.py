@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from derm_core.ahead import run_ahead
 from derm_core.errors import InvalidImageError
 
 if TYPE_CHECKING:
@@ -63,9 +64,6 @@ def predict_files(
     if predictor.batches:
         yield from predictor.predict_many(files, contexts=contexts, batch_size=batch_size, on_error="return")
         return
-
-    # Here, because it brings PyTorch, which finding pictures does without.
-    from derm_core.serving.preparation import run_ahead
 
     def answer(place: int) -> Prediction | InvalidImageError:
         try:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from derm_core.errors import ConfigError, InvalidImageError, unknown_name
-from derm_core.serving.answer import logit_bias, make_prediction
 from derm_core.serving.answering_ahead import answered_ahead
 from derm_core.serving.bundle_files import BundleFiles
 from derm_core.serving.context import PatientContext
 from derm_core.serving.decoding import Picture
 from derm_core.serving.description import BundleDescription
 from derm_core.serving.devices import passes_at_once
+from derm_core.serving.network_passes import NetworkPasses
 from derm_core.serving.prediction import Explanation, Explanations, Prediction
-from derm_core.serving.preparation import PreparedPicture, place, prepare
-from derm_core.serving.runtimes import REFERENCE, Pixels, Runtime, RuntimeChoice
+from derm_core.serving.preparation import PreparedPicture, prepare
+from derm_core.serving.runtimes import REFERENCE, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +52,9 @@ class Predictor:
     ) -> None:
         self._description, self._folder = bundle.description, bundle.folder
         self._device, self._choice = device, choice
-        self._runtime = runtime or _reference(bundle, device)
-        self._preprocessing = bundle.description.preprocessing
-        self._passes = BoundedSemaphore(passes or passes_at_once())
+        self._passes = NetworkPasses(
+            bundle.description, runtime or _reference(bundle, device), passes or passes_at_once()
+        )
 
     @property
     def description(self) -> BundleDescription:
@@ -83,7 +81,12 @@ class Predictor:
     @property
     def batches(self) -> bool:
         """Whether pictures go through the network together, in `predict_many`: on a GPU."""
-        return self._runtime.batches
+        return self._passes.runtime.batches
+
+    @property
+    def passes(self) -> NetworkPasses:
+        """The network alone, for pictures that were prepared with `prepare`."""
+        return self._passes
 
     @property
     def runtime(self) -> RuntimeChoice:
@@ -100,8 +103,7 @@ class Predictor:
         Raises:
             InvalidImageError: the file cannot be read.
         """
-        prepared = self._prepared(image)
-        (prediction,) = self._answer([prepared], [context])
+        (prediction,) = self._answer([self.prepare(image)], [context])
         return prediction
 
     def explain(
@@ -126,18 +128,7 @@ class Predictor:
             ConfigError: the model has no such class.
         """
         index = None if code is None else self._index_of(code)
-        bias = logit_bias(self.description, context)
-        prepared = self._prepared(image)
-        started = time.perf_counter()
-        with self._passes:
-            result = self._runtime.explain(_together([prepared]), index, bias)
-        placed = place(result.heatmaps[0], self._preprocessing, prepared.size, max_side)
-        seconds = time.perf_counter() - started
-        prediction = make_prediction(
-            self.description, result.logits[0], result.features[0], prepared, context, seconds
-        )
-        code_explained = self.classes[int(result.classes[0])]
-        return Explanation(prediction, placed, code_explained, result.features[0])
+        return self._passes.explained(self.prepare(image), index, context, max_side)
 
     def features(self, image: Picture) -> NDArray[np.float32]:
         """Returns float32 (K,): what the network sees in a picture, for looking up similar cases.
@@ -148,9 +139,8 @@ class Predictor:
         Raises:
             InvalidImageError: the file cannot be read.
         """
-        prepared = self._prepared(image)
-        with self._passes:
-            return self._runtime.answer(_together([prepared])).features[0]
+        (row,) = self._passes.answer([self.prepare(image)])
+        return row.features
 
     def explain_all(
         self, image: Picture, *, context: PatientContext | None = None, max_side: int | None = None
@@ -160,19 +150,13 @@ class Predictor:
         The arguments and errors are those of `explain`. Each heatmap is divided by its own peak, so two of them show
         where, not how much.
         """
-        prepared = self._prepared(image)
-        started = time.perf_counter()
-        with self._passes:
-            result = self._runtime.explain_all(_together([prepared]))
-        placed = {
-            code: place(heatmap, self._preprocessing, prepared.size, max_side)
-            for code, heatmap in zip(self.classes, result.heatmaps[0], strict=True)
-        }
-        seconds = time.perf_counter() - started
-        prediction = make_prediction(
-            self.description, result.logits[0], result.features[0], prepared, context, seconds
-        )
-        return Explanations(prediction, placed)
+        prepared = self.prepare(image)
+        (row,) = self._passes.explain_all([prepared])
+        return self._passes.explanations(row, prepared, context, max_side)
+
+    def prepare(self, image: Picture) -> PreparedPicture:
+        """Decodes, checks and crops a picture, given as to `predict`; raises InvalidImageError."""
+        return prepare(image, self.description.preprocessing, self.description.quality)
 
     @overload
     def predict_many(
@@ -222,32 +206,23 @@ class Predictor:
             raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more.")
         if on_error not in ("raise", "return"):
             raise ConfigError(f"on_error is {on_error!r}; it must be 'raise' or 'return'.")
-        together = batch_size if self._runtime.batches else 1
+        together = batch_size if self.batches else 1
         return answered_ahead(
             images,
             contexts,
             self._answer,
-            self._preprocessing,
+            self.description.preprocessing,
             self.description.quality,
             together=together,
             raise_errors=on_error == "raise",
         )
 
-    def _prepared(self, image: Picture) -> PreparedPicture:
-        return prepare(image, self._preprocessing, self.description.quality)
-
     def _answer(
         self, batch: Sequence[PreparedPicture], contexts: Sequence[PatientContext | None]
     ) -> list[Prediction]:
-        started = time.perf_counter()
-        with self._passes:
-            result = self._runtime.answer(_together(batch))
-        seconds = (time.perf_counter() - started) / len(batch)
         return [
-            make_prediction(self.description, logits, features, item, context, seconds)
-            for logits, features, item, context in zip(
-                result.logits, result.features, batch, contexts, strict=True
-            )
+            self._passes.prediction(row, picture, context)
+            for row, picture, context in zip(self._passes.answer(batch), batch, contexts, strict=True)
         ]
 
     def _index_of(self, code: str) -> int:
@@ -263,7 +238,3 @@ def _reference(bundle: Bundle | BundleFiles, device: torch.device | None) -> Run
     if isinstance(bundle, BundleFiles):
         raise TypeError(f"The weights in {bundle.folder} are not loaded; the reference needs a Bundle.")
     return EagerRuntime(bundle, device=device)
-
-
-def _together(batch: Sequence[PreparedPicture]) -> Pixels:
-    return np.stack([item.pixels for item in batch])

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from derm_core.ahead import run_ahead
 from derm_core.data.transforms import Preprocessing
 from derm_core.errors import InvalidImageError
 from derm_core.serving.decoding import Picture, decode
 from derm_core.serving.prediction import QualityFlag
 from derm_core.serving.quality import QualityLimits, check_quality
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 DECODERS = 2
 """Threads that prepare pictures while the network runs; each holds one decoded picture at a time."""
@@ -67,27 +62,6 @@ def prepare_ahead(
             return err
 
     return run_ahead(attempt, pictures, workers=DECODERS, ahead=ahead)
-
-
-def run_ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int
-) -> Generator[Result, None, None]:
-    """Works on items in threads of its own, at most `ahead` of them before their results are asked for.
-
-    Gives the results in order; what `work` raises is raised in its result's place. The threads end with the iterator,
-    also where it is closed early.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="derm-preparing")
-    try:
-        pending: deque[Future[Result]] = deque()
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def place(

@@ -1,4 +1,5 @@
-"""Cheap and certain reasons not to answer a picture: small, dark, burnt out, blurred, empty, cut out. Runs no network.
+"""Cheap and certain reasons not to answer a picture: small, dark, burnt out, blurred, empty, cut out, without colour.
+Runs no network.
 
 Only what no reader could use is refused here; whether a picture is like those that the network was trained on is asked
 of its features (see outliers). What is worth a look but spoils no answer, ink or a ruler, is noted. Of HAM10000's
@@ -30,6 +31,9 @@ _EDGE, _CORNERS = 0.1, 0.25
 _BURNT_OUT, _BLACK = 250, 8
 _WHITE, _GREY = 225, 8
 """A ground is white where no channel is below the first level, and none further than the second from another."""
+_COLOUR, _LEAST_COLOUR = 6, 0.05
+"""A pixel has colour where two channels differ by more than this level, and a picture where this share of it does. Of
+10,249 photographs the palest has twice the level there; a grey picture has none of it, however it was compressed."""
 _SKIN, _INK = 80, 70
 """Levels that the brightest channel of skin and of ink has at least; black corners have less."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -107,9 +111,14 @@ def check_quality(
     reduced = image.resize(seen, Image.Resampling.BOX, reducing_gap=2.0)
     channels = [np.asarray(channel) for channel in reduced.split()]
     small = np.asarray(reduced.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)
-    light = _light(small, limits) or _ground(channels, limits) or _exposure(channels, limits)
-    if light is not None:
-        return (*flags, light)
+    spoilt = (
+        _light(small, limits)
+        or _ground(channels, limits)
+        or _exposure(channels, limits)
+        or _colourless(channels)
+    )
+    if spoilt is not None:
+        return (*flags, spoilt)
     luma = np.asarray(reduced.convert("L"), dtype=np.float32)
     if _detail(_inner(luma)) < limits.least_detail:
         flags.append(
@@ -147,6 +156,15 @@ def _ground(channels: Sequence[np.ndarray], limits: QualityLimits) -> QualityFla
             "white-ground",
             "The edges of the picture are plain white, which skin is not: take it through a dermatoscope, without "
             "reflections, and send it whole.",
+        )
+    return None
+
+
+def _colourless(channels: Sequence[np.ndarray]) -> QualityFlag | None:
+    coloured = reduce(np.maximum, channels) - reduce(np.minimum, channels) > _COLOUR
+    if coloured.mean() < _LEAST_COLOUR:
+        return QualityFlag(
+            "no-colour", "The picture has no colour, which the answer rests on: send the original in colour."
         )
     return None
 

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from derm_core.errors import BundleError, unknown_name
+from derm_core.file_lock import hold_file
 from derm_core.files import new_folder, replace_file, sync_folder
 from derm_core.serving.description import DESCRIPTION_FILE, WEIGHTS_FILE, read_description
+from derm_core.serving.registered_bundle import NAME, RegisteredBundle, parse_entry, serving
 
 BUNDLED = "bundled"
 """The name of the model that ships with the package; no other may have it."""
@@ -34,29 +33,7 @@ _REGISTRY_FILE = "registry.json"
 _LOCK_FILE = "registry.lock"
 _CHOSEN = "chosen"
 _REMOVED = "removed"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATIENCE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class RegisteredBundle:
-    """One line of the registry.
-
-    Attributes:
-        name, version: what it is called; `name@version` names it alone.
-        serves: whether the bare name means this version.
-        folder: where the copy is, relative to the registry's folder.
-        description_sha256, weights_sha256: of model.json and of the weights file, as registered.
-        registered: UTC time, ISO 8601.
-    """
-
-    name: str
-    version: int
-    serves: bool
-    folder: str
-    description_sha256: str
-    weights_sha256: str
-    registered: str
 
 
 class Registry:
@@ -68,7 +45,7 @@ class Registry:
     def entries(self) -> tuple[RegisteredBundle, ...]:
         """Returns all lines, oldest first; raises BundleError where the list cannot be read."""
         with self._told():
-            return tuple(_entry(value) for value in self._read()["bundles"])
+            return tuple(parse_entry(value) for value in self._read()["bundles"])
 
     def register(self, name: str, bundle_folder: Path, *, activate: bool = False) -> RegisteredBundle:
         """Copies a bundle in under a name, as its next version.
@@ -103,7 +80,7 @@ class Registry:
                         f"The weights in {bundle_folder} are not those that its model.json describes. "
                         "Export or copy the bundle again."
                     )
-            self._write(_serving((*entries, entry), entry) if entry.serves else (*entries, entry))
+            self._write(serving((*entries, entry), entry) if entry.serves else (*entries, entry))
         return entry
 
     def next_version(self, name: str) -> int:
@@ -118,7 +95,7 @@ class Registry:
         with self._locked():
             entry = self._find(reference)
             self._check_unaltered(entry)
-            self._write(_serving(self.entries(), entry))
+            self._write(serving(self.entries(), entry))
         return replace(entry, serves=True)
 
     def remove(self, reference: str) -> RegisteredBundle:
@@ -138,7 +115,7 @@ class Registry:
             entries = tuple(entry for entry in self.entries() if entry != doomed)
             others = [entry for entry in entries if entry.name == doomed.name]
             if doomed.serves and others:
-                entries = _serving(entries, max(others, key=lambda entry: entry.version))
+                entries = serving(entries, max(others, key=lambda entry: entry.version))
             highest = max(doomed.version, self._removed().get(doomed.name, 0))
             self._write(entries, removed=self._removed() | {doomed.name: highest})
             # Only now: a line of the list never names files that are gone.
@@ -235,20 +212,14 @@ class Registry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keeps other processes and threads from changing the list; the lock ends with the process that holds it."""
+        """Keeps other processes and threads from changing the list."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / _LOCK_FILE, "ab") as stream:
-            give_up = time.monotonic() + _PATIENCE_SECONDS
-            while not _try_lock(stream):
-                if time.monotonic() > give_up:
-                    raise BundleError(
-                        f"Another process holds {stream.name}. Wait for it to end, then try again."
-                    )
-                time.sleep(0.02)
+        with ExitStack() as held:
             try:
-                yield
-            finally:
-                _unlock(stream)
+                held.enter_context(hold_file(self.folder / _LOCK_FILE, patience=_PATIENCE_SECONDS))
+            except TimeoutError as err:
+                raise BundleError(str(err)) from err
+            yield
 
 
 def home_folder() -> Path:
@@ -262,55 +233,12 @@ def default_registry() -> Registry:
     return Registry(home_folder() / "models")
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(stream: BinaryIO) -> bool:
-        with suppress(OSError):
-            stream.seek(0)
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-            return True
-        return False
-
-    def _unlock(stream: BinaryIO) -> None:
-        stream.seek(0)
-        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
-else:
-    import fcntl
-
-    def _try_lock(stream: BinaryIO) -> bool:
-        with suppress(BlockingIOError):
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        return False
-
-    def _unlock(stream: BinaryIO) -> None:
-        fcntl.flock(stream, fcntl.LOCK_UN)
-
-
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name == BUNDLED:
+    if not NAME.fullmatch(name) or name == BUNDLED:
         raise BundleError(
             f"A model cannot be registered as {name!r}. Use up to 64 letters, digits, dots, dashes and underscores, "
             f"starting with a letter or digit, and not {BUNDLED!r}."
         )
-
-
-def _entry(value: dict[str, object]) -> RegisteredBundle:
-    entry = RegisteredBundle(**{field.name: value[field.name] for field in fields(RegisteredBundle)})  # type: ignore[arg-type]
-    if not isinstance(entry.version, int) or not _NAME.fullmatch(entry.name):
-        raise ValueError(f"{entry.name}@{entry.version} is no name and version")
-    if entry.folder != f"{entry.name}/{entry.version}":
-        raise ValueError(f"{entry.folder} is not the folder of {entry.name}@{entry.version}")
-    return entry
-
-
-def _serving(entries: tuple[RegisteredBundle, ...], chosen: RegisteredBundle) -> tuple[RegisteredBundle, ...]:
-    """Returns the entries with `chosen` the one that serves among those of its name."""
-    return tuple(
-        replace(entry, serves=entry.version == chosen.version) if entry.name == chosen.name else entry
-        for entry in entries
-    )
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from derm_core.data.split_names import split_names
 from derm_core.data.table import Dataset
 from derm_core.errors import DatasetError
 from derm_core.evaluation.intervals import REPLICATES, bootstrap_over_lesions, proportion_interval
@@ -48,7 +49,7 @@ def figures_by_source(
     Raises:
         DatasetError: no photograph lies outside the split, so that the rule has nothing to learn from.
     """
-    measured = (dataset.table["split"] == split).to_numpy()
+    measured = dataset.table["split"].isin(split_names(split)).to_numpy()
     if split == ALL or measured.all():
         raise DatasetError(f"The rule by source learns from other splits than {split}, and there is none.")
     diagnoses = dataset.table["diagnosis"].to_numpy()

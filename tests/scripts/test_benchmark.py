@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import _benchmark_folder as folder
+import _benchmark_networks as networks
 import _benchmark_peak
 import _benchmark_processes as processes
 import _benchmark_rounds as rounds
@@ -17,7 +18,7 @@ import _benchmark_runtimes as runtimes
 import _benchmark_training
 import benchmark
 import pytest
-from _benchmark_naive import NaivePeer, answer_plainly
+from _benchmark_naive import NaivePeer, answer_plainly, peer_cases
 from _benchmark_networks import drawn_photograph, open_networks
 from _benchmark_turns import Competitor, Epoch
 from PIL import Image
@@ -98,6 +99,48 @@ def test_a_small_run_reports_every_comparison_the_machine_and_a_plot(
     with Image.open(places["png"]) as drawn:
         assert drawn.format == "PNG"
         assert min(drawn.size) > 200
+
+
+def test_a_folder_is_measured_at_each_size_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.effect_noise((90, 60), 40).save(tmp_path / "skin.png")
+    seen: list[tuple[int, int]] = []
+
+    def look(command: Sequence[str], *, told: str = "") -> processes.Spent:
+        for file in told.splitlines():
+            with Image.open(file) as opened:
+                seen.append(opened.size)
+        return no_process(command, told=told)
+
+    monkeypatch.setattr(folder, "spend", look)
+    rows = folder.measure_folder(
+        open_networks("bundled", [], tmp_path),
+        ["onnxruntime"],
+        tmp_path,
+        pictures=0,
+        plain_pictures=1,
+        sizes=[(60, 40), (300, 200)],
+    )
+    assert [row["size"] for row in rows] == ["60 x 40", "300 x 200"]
+    assert seen == [(60, 40), (300, 200)]
+    assert [path.name for path in tmp_path.iterdir()] == ["skin.png"]
+
+
+def test_the_main_architectures_have_one_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(networks, "MAIN_ARCHITECTURES", ("mobilenet_v3_small", "shufflenet_v2_x0_5"))
+    found = open_networks("", ["main", "mobilenet_v3_small"], tmp_path)
+    assert [network.bundle.description.architecture for network in found] == [
+        "mobilenet_v3_small",
+        "shufflenet_v2_x0_5",
+    ]
+
+
+def test_the_peers_of_a_transformer_are_those_that_have_maps_of_it(tmp_path: Path) -> None:
+    (network,) = open_networks("", ["vit_b_32"], tmp_path)
+    peer = NaivePeer(network.bundle)
+    assert not peer.captum_has_maps
+    assert "Captum" not in peer_cases(peer)
 
 
 def test_the_plain_script_answers_with_the_biases_of_the_calibration(tmp_path: Path) -> None:

@@ -145,11 +145,28 @@ def test_every_architecture_can_be_built_and_split(name: str) -> None:
     with torch.device("meta"):
         network = build_model(name, 5).eval()
     body, head = split_model(network, name)
-    side = fixed_image_size(name) or 64
+    side = fixed_image_size(name) or 96
     activation = body(torch.zeros(2, 3, side, side, device="meta"))
     assert activation_map(network)(activation).ndim == 4
     assert head(activation).shape == (2, 5)
     assert grad_cam_layer(network, name) in (list(body.children())[-1], body_blocks(network, name)[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("googlenet", "inception5b"), ("squeezenet1_1", "features"), ("inception_v3", "Mixed_7c")],
+)
+@torch.no_grad()
+def test_networks_that_are_built_otherwise_than_torchvisions_are_cut_exactly(name: str, layer: str) -> None:
+    torch.manual_seed(0)
+    network = build_model(name, 3, dropout=0.3).eval()
+    pictures = torch.randn(2, 3, 96, 96)
+    body, head = split_model(network, name)
+    assert torch.equal(head(body(pictures)), network(pictures))
+    assert torch.equal(hooked_output(network, getattr(network, layer), pictures), body(pictures))
+    assert torch.equal(nn.Sequential(*body_blocks(network, name))(pictures), body(pictures))
+    assert [module.p for module in head.modules() if isinstance(module, nn.Dropout)] == [0.3]
+    assert network.train()(pictures).shape == (2, 3)
 
 
 @torch.no_grad()
@@ -165,7 +182,9 @@ def test_the_blocks_one_after_the_other_are_the_body(
 
 def test_only_vision_transformers_see_one_size_of_pictures() -> None:
     sizes = {name: fixed_image_size(name) for name in ARCHITECTURES if fixed_image_size(name)}
-    assert sizes == dict.fromkeys(("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32"), 224)
+    assert sizes == dict.fromkeys(
+        ("maxvit_t", "vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32"), 224
+    )
 
 
 def learning(network: nn.Module) -> list[str]:
@@ -192,8 +211,8 @@ def test_a_body_that_is_frozen_whole_leaves_the_head_to_learn() -> None:
     assert learning(network) == ["fc.weight", "fc.bias", "fc"]
 
 
-def test_the_names_are_torchvisions() -> None:
-    assert set(ARCHITECTURES) <= set(torchvision.models.list_models())
+def test_the_names_are_all_of_torchvisions_for_classification() -> None:
+    assert set(ARCHITECTURES) == set(torchvision.models.list_models(module=torchvision.models))
     assert list(ARCHITECTURES) == sorted(ARCHITECTURES)
     assert {"alexnet", "resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0", "convnext_tiny"} <= set(
         ARCHITECTURES

@@ -297,3 +297,18 @@ def test_a_folder_of_weights_is_never_left_for_the_hub(
     with pytest.raises(WeightsNotFoundError):
         build_model(SMALL, 5, pretrained=True, weights_dir=tmp_path)
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dropped"), [("googlenet", ("aux1.", "aux2.")), ("squeezenet1_1", ("classifier.",))]
+)
+def test_weights_of_parts_that_are_built_otherwise_here_are_left_out(
+    tmp_path: Path, architecture: str, dropped: tuple[str, ...]
+) -> None:
+    torch.manual_seed(7)
+    own = {"init_weights": False} if architecture == "googlenet" else {}
+    state = torchvision.models.get_model(architecture, weights=None, **own).state_dict()
+    assert any(name.startswith(dropped) for name in state)
+    save_file(dict(state), weights_file(tmp_path, architecture))
+    network = build_model(architecture, 3, pretrained=True, weights_dir=tmp_path)
+    assert_body_is(network, state)

@@ -109,3 +109,10 @@ def draw_lesion(size: tuple[int, int], *, seed: int = 0) -> Image.Image:
     )
     image = Image.fromarray((pixels - 30 + blotches).clip(0, 255).astype(np.uint8))
     return image.filter(ImageFilter.GaussianBlur(1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, description: BundleDescription, model_state: dict[str, torch.Tensor]) -> Path:
+    """A bundle that a test may spoil."""
+    save_bundle(tmp_path / "bundle", model_state=model_state, description=description)
+    return tmp_path / "bundle"

@@ -264,7 +264,7 @@ def test_no_more_passes_run_at_once_than_the_predictor_allows(
     monkeypatch.setattr(predictor_module, "passes_at_once", lambda: 2)
     limited = load_predictor(bundle_folder)
     inside, most, lock = 0, 0, threading.Lock()
-    body = limited._runtime._body
+    body = limited.passes.runtime._body
 
     class Watched(torch.nn.Module):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -278,7 +278,7 @@ def test_no_more_passes_run_at_once_than_the_predictor_allows(
                 with lock:
                     inside -= 1
 
-    limited._runtime._body = Watched()
+    limited.passes.runtime._body = Watched()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(limited.predict, pictures * 4))
     assert 1 <= most <= 2
@@ -292,7 +292,7 @@ def test_a_predictor_leaves_no_threads_hooks_or_gradients(predictor: Predictor, 
     answers.close()  # type: ignore[attr-defined]
     predictor.explain_all(pictures[0])
     assert threading.active_count() == before
-    for part in (predictor._runtime._body, predictor._runtime._head):
+    for part in (predictor.passes.runtime._body, predictor.passes.runtime._head):
         assert not part.training
         assert all(parameter.grad is None and not parameter.requires_grad for parameter in part.parameters())
         assert not any(module._forward_hooks or module._backward_hooks for module in part.modules())
@@ -373,8 +373,8 @@ def test_pictures_go_through_the_network_together_where_that_pays(
     monkeypatch.setattr(EagerRuntime, "batches", True)
     together = load_predictor(bundle_folder, device="cpu")
     sizes = []
-    body = together._runtime._body
-    watched = together._runtime._body = torch.nn.Sequential(body)
+    body = together.passes.runtime._body
+    watched = together.passes.runtime._body = torch.nn.Sequential(body)
     watched.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     sources = [*pictures, b"text", *pictures]
     batched = list(together.predict_many(iter(sources), batch_size=4, on_error="return"))

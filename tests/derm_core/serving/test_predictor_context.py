@@ -154,7 +154,7 @@ def test_pictures_that_go_through_the_network_together_keep_their_patients(
     """As on a GPU, for only the choice of the batch depends on the device."""
     sources: list[Path | bytes] = [*pictures[:2], b"text", *pictures[2:]]
     told = [*CONTEXTS[:2], CONTEXTS[0], *CONTEXTS[2:]]
-    monkeypatch.setattr(type(informed._runtime), "batches", True)
+    monkeypatch.setattr(type(informed.passes.runtime), "batches", True)
     answers = list(informed.predict_many(sources, batch_size=4, on_error="return", contexts=told))
     assert len(answers) == 7
     for source, context, answer in zip(sources, told, answers, strict=True):

@@ -110,7 +110,7 @@ def test_pictures_in_a_batch_are_answered_as_alone(
     eight: Predictor, pictures: list[Path], square: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources: list[Picture] = [*pictures[:3], square]
-    monkeypatch.setattr(type(eight._runtime), "batches", True)
+    monkeypatch.setattr(type(eight.passes.runtime), "batches", True)
     together = list(eight.predict_many(sources, batch_size=4))
     for source, answer in zip(sources, together, strict=True):
         assert isinstance(answer, Prediction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +150,16 @@ def test_a_thing_cut_out_on_white_is_refused(ground: str) -> None:
     thing = np.hypot((rows - 75) / 70, (columns - 100) / 95) < 1
     image[thing] = lesion[thing]
     assert names(Image.fromarray(image)) == ["white-ground"]
+
+
+def test_a_picture_without_colour_is_refused_however_it_was_saved() -> None:
+    grey = draw_lesion((400, 300)).convert("L")
+    saved = io.BytesIO()
+    grey.convert("RGB").save(saved, "JPEG", quality=60)
+    for image in (grey.convert("RGB"), load_image(saved.getvalue())):
+        assert names(image) == ["no-colour"]
+    pale = ImageEnhance.Color(draw_lesion((400, 300))).enhance(0.4)
+    assert names(pale) == []
 
 
 def test_a_reflection_at_an_edge_is_no_white_ground() -> None:
