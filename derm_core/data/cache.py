@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from derm_core.ahead import run_ahead
 from derm_core.data.table import Dataset
 from derm_core.data.transforms import Preprocessing
 from derm_core.errors import DatasetError
@@ -39,7 +39,7 @@ def open_pixels(
     Args:
         dataset: the pictures, in the order of its table.
         preprocessing: gives `pixels`; its normalisation does not matter here.
-        workers: processes that decode; default: one a core.
+        workers: threads that decode, which let go of Python's lock for most of it; default: one a core.
         on_progress: called with the number of pictures decoded since the last call.
 
     Returns:
@@ -84,29 +84,12 @@ def _build(
     workers: int,
     on_progress: Callable[[int], object],
 ) -> None:
-    size = preprocessing.image_size
     _remove_abandoned(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     growing = Path(name)
     try:
-        pixels = np.lib.format.open_memmap(
-            growing, mode="w+", dtype=np.uint8, shape=(len(dataset), size, size, 3)
-        )
-        chunks = [
-            [str(dataset.image_path(index)) for index in range(start, min(start + _CHUNK, len(dataset)))]
-            for start in range(0, len(dataset), _CHUNK)
-        ]
-        # spawn: a fork of a process that runs torch's threads can hang.
-        context = multiprocessing.get_context("spawn")
-        if workers == 1 or len(chunks) == 1:
-            results = (_decode(chunk, preprocessing) for chunk in chunks)
-            _collect(pixels, results, on_progress)
-        else:
-            with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
-                _collect(pixels, pool.map(_decode, chunks, [preprocessing] * len(chunks)), on_progress)
-        pixels.flush()
-        del pixels
+        _decode_all(growing, dataset, preprocessing, workers, on_progress)
         with growing.open("rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(growing, path)
@@ -121,15 +104,31 @@ def _remove_abandoned(folder: Path) -> None:
             growing.unlink(missing_ok=True)
 
 
-def _collect(pixels: np.ndarray, results: Iterable[np.ndarray], on_progress: Callable[[int], object]) -> None:
-    done = 0
-    for decoded in results:
-        pixels[done : done + len(decoded)] = decoded
-        done += len(decoded)
-        on_progress(len(decoded))
+def _decode_all(
+    growing: Path,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    workers: int,
+    on_progress: Callable[[int], object],
+) -> None:
+    size = preprocessing.image_size
+    pixels = np.lib.format.open_memmap(
+        growing, mode="w+", dtype=np.uint8, shape=(len(dataset), size, size, 3)
+    )
+
+    def fill(start: int) -> int:
+        paths = dataset.image_paths(start, start + _CHUNK)
+        pixels[start : start + len(paths)] = _decode(paths, preprocessing)
+        return len(paths)
+
+    starts = range(0, len(dataset), _CHUNK)
+    with closing(run_ahead(fill, starts, workers=workers, ahead=2 * workers)) as counts:
+        for count in counts:
+            on_progress(count)
+    pixels.flush()
 
 
-def _decode(paths: list[str], preprocessing: Preprocessing) -> np.ndarray:
+def _decode(paths: Sequence[Path], preprocessing: Preprocessing) -> np.ndarray:
     try:
         return np.stack(
             [preprocessing.pixels(load_image(path, min_side=preprocessing.decoding_side)) for path in paths]

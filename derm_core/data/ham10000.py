@@ -20,6 +20,8 @@ METADATA_NAMES = ("ham10000_metadata.csv", "ham10000_metadata", "ham10000_metada
 """As the table is called in the archives, best first, in lower case."""
 _COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 _PICTURE = re.compile(r"ISIC_\d+\.jpe?g", re.IGNORECASE)
+_OLDEST = 120
+"""Years; no patient of whom a model is told may be older, either."""
 _UNKNOWN = ("", "unknown", "nan", "na")
 
 
@@ -86,15 +88,18 @@ def _read_table(table: SourceFile) -> list[dict[str, str]]:
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as err:
-        raise DatasetError(f"{table.path} is not UTF-8 text ({err}). Fetch it again.") from err
+        raise DatasetError(f"{table.path} is not UTF-8 text ({err}). Save it as CSV in UTF-8.") from err
     header = text.partition("\n")[0]
-    lines = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter="\t" if "\t" in header else ",", restval=""
-    )
+    # Spreadsheets in countries with a decimal comma separate by semicolons.
+    delimiter = max(",", "\t", ";", key=header.count)
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
     missing = [name for name in _COLUMNS if name not in (lines.fieldnames or ())]
     if missing:
         raise DatasetError(f"{table.path} has no column {', '.join(missing)}. Wanted: {', '.join(_COLUMNS)}.")
-    return [{name: values[name].strip() for name in _COLUMNS} for values in lines]
+    rows = [{name: values[name].strip() for name in _COLUMNS} for values in lines]
+    if not rows:
+        raise DatasetError(f"{table.path} has no line below its header, and so no picture. Fetch it again.")
+    return rows
 
 
 def _to_row(values: dict[str, str], file: SourceFile | None, where: str) -> SourceRow:
@@ -123,6 +128,6 @@ def _to_age(text: str, where: str) -> float | None:
         age = float(text)
     except ValueError:
         age = math.nan
-    if not 0 <= age <= 130:
-        raise DatasetError(f"{where}: the age is {text!r}; wanted: years from 0 to 130, or nothing.")
+    if not 0 <= age <= _OLDEST:
+        raise DatasetError(f"{where}: the age is {text!r}; wanted: years from 0 to {_OLDEST}, or nothing.")
     return age

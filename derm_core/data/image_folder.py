@@ -90,7 +90,11 @@ def read_image_folder(
     files = list_files(src)
     pictures = [file for file in files if is_picture(file.path)]
     if not pictures:
-        raise DatasetError(f"{src} holds no pictures. Wanted: one folder a class, with the pictures in it.")
+        archives = [file.member for file in files if file.path.suffix.lower() == ".zip"]
+        raise DatasetError(
+            f"{src} holds no pictures. Wanted: one folder a class, with the pictures in it."
+            + (f" It holds {name_some(archives)}: name that, or unpack it." if archives else "")
+        )
     codes = _codes(classes or {})
     depth = _depth_of_classes(src, pictures, codes)
 
@@ -159,8 +163,9 @@ def _check_splits(src: Path, rows: list[SourceRow]) -> None:
 def _unknown_classes(src: Path, unknown: list[str]) -> str:
     known = ", ".join(f"{code} ({diagnosis.name})" for code, diagnosis in DIAGNOSES.items())
     example = f'--class "{unknown[0]}=CODE"' if " " in unknown[0] else f"--class {unknown[0]}=CODE"
+    folders = "a folder" if len(unknown) == 1 else f"{len(unknown)} folders"
     return (
-        f"{src} has {len(unknown)} folders whose diagnosis is not known: {name_some(unknown)}. Known: {known}. "
+        f"{src} has {folders} whose diagnosis is not known: {name_some(unknown)}. Known: {known}. "
         f"Tell what it is with {example} (nothing after = leaves the folder out)."
     )
 

@@ -132,8 +132,9 @@ def _open_archive(path: Path) -> zipfile.ZipFile:
 
 
 def name_some(names: Sequence[str], limit: int = 10) -> str:
-    """Returns the first names and how many more there are: "a, b and 3 more"."""
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    """Returns the first names and how many more there are: "a, b and 3 more"; one that would break the line, quoted."""
+    shown = [name if name.isprintable() else repr(name) for name in names[:limit]]
+    return ", ".join(shown) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 @lru_cache(maxsize=8)

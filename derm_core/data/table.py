@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from derm_core.data.source import name_some
+from derm_core.data.split_names import split_names
 from derm_core.data.splits import SPLITS, lesions_across_splits
 from derm_core.diagnoses import DIAGNOSES, Task
 from derm_core.errors import DatasetError, unknown_name
@@ -50,12 +51,22 @@ class Dataset:
         """Returns the path of the photograph in row `index` (0 is the first, whatever the table's own index says)."""
         return self.folder / IMAGES_NAME / self.table["image"].iloc[index]
 
+    def image_paths(self, start: int = 0, stop: int | None = None) -> list[Path]:
+        """Returns the paths of the photographs in rows `start` up to `stop`, all by default."""
+        folder = self.folder / IMAGES_NAME
+        return [folder / name for name in self.table["image"].iloc[start:stop]]
+
     def subset(self, split: str) -> Dataset:
-        """Returns the photographs of one split; raises DatasetError where there are none."""
-        kept = self.table[self.table["split"] == split]
-        if kept.empty:
-            found = ", ".join(sorted(set(self.table["split"]))) or "none"
-            raise DatasetError(f"{self.folder} has no split {split!r}. It has: {found}.")
+        """Returns the photographs of one split, or of several, such as "fold-1+fold-2".
+
+        Raises DatasetError where there are none of one of them.
+        """
+        named, there = split_names(split), set(self.table["split"])
+        for name in named:
+            if name not in there:
+                found = ", ".join(sorted(there)) or "none"
+                raise DatasetError(f"{self.folder} has no split {name!r}. It has: {found}.")
+        kept = self.table[self.table["split"].isin(named)]
         return replace(self, table=kept.reset_index(drop=True))
 
     def for_task(self, task: Task) -> Dataset:
@@ -93,8 +104,8 @@ class Dataset:
         No picture is read: a picture that was replaced by another one of the same length goes unnoticed.
         """
         digest = hashlib.sha256()
-        for index, row in enumerate(self.table.itertuples(index=False)):
-            values = [*_to_text(row), str(self.image_path(index).stat().st_size)]
+        for path, row in zip(self.image_paths(), self.table.itertuples(index=False), strict=True):
+            values = [*_to_text(row), str(path.stat().st_size)]
             digest.update(json.dumps(values, ensure_ascii=True).encode() + b"\n")
         return digest.hexdigest()
 

@@ -31,6 +31,7 @@ from derm_core.interchange.manifest import (
     plain_lesion,
     plain_photograph,
 )
+from derm_core.zip_end import read_zip_end
 
 CASE_FILE_SUFFIX = ".dermcases"
 MOST_BYTES = 4_000_000_000
@@ -40,9 +41,6 @@ _MOST_ENTRY_BYTES = 64 << 20
 _MOST_ENTRIES = 12 * MOST_PHOTOGRAPHS + 1
 _NAME = re.compile(r"pictures/[0-9]{5}/[a-z0-9_-]{1,40}\.(jpg|png)")
 _STAMP = (1980, 1, 1, 0, 0, 0)
-_END = struct.Struct("<4s4H2LH")
-_END_MARK = b"PK\x05\x06"
-_LONGEST_COMMENT = 65535
 _MOST_LISTED_BYTES = 256 * _MOST_ENTRIES
 _AGAIN = "Copy it again, or export it again where it comes from."
 
@@ -178,15 +176,10 @@ def _checked_size(file: IO[bytes], most_bytes: int) -> int:
             f"This case file has {size / 1e6:,.0f} MB; wanted: at most {most_bytes / 1e6:,.0f} MB. Export the lesions "
             "in parts."
         )
-    file.seek(max(0, size - _LONGEST_COMMENT - _END.size))
-    tail = file.read()
-    file.seek(0)
-    place = tail.rfind(_END_MARK)
-    if place < 0 or len(tail) - place < _END.size:
+    end = read_zip_end(file)
+    if end is None:
         raise CaseFileError(f"This is not a whole case file. {_AGAIN}")
-    entries, listed = _END.unpack_from(tail, place)[4:6]
-    # A zip of more than 65,535 entries or 4 GB says so with the highest number, and keeps the true one elsewhere.
-    if entries > _MOST_ENTRIES or listed > _MOST_LISTED_BYTES:
+    if end.entries > _MOST_ENTRIES or end.listed_bytes > _MOST_LISTED_BYTES:
         raise CaseFileError("This case file holds too many pictures. Export the lesions in parts.")
     return size
 

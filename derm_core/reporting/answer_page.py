@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from derm_core.reporting.answered import ReportedAnswer
 from derm_core.reporting.figures import advice_banner, heatmap_legend, probability_bars, risk_scale
+from derm_core.reporting.lettering import leading
 from derm_core.reporting.marks import brand, kind_mark
 from derm_core.reporting.pictures import Print
-from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, TOP, Sheet, leading
+from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, TOP, Sheet
 from derm_core.reporting.words import basis_text, diagnosis_name
 from derm_core.serving.wording import plausible_words
 

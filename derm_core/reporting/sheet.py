@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.utils import ImageReader, TimeStamp
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from derm_core.diagnoses import NOTICE
+from derm_core.reporting.lettering import face, folded, leading, load_fonts
 from derm_core.reporting.words import UNPRINTABLE, printable
 
 WIDTH, HEIGHT = A4
@@ -51,16 +47,6 @@ COLOURS = {
 
 ONE_AT_A_TIME = threading.Lock()
 """Held from the making of a Sheet to its end: reportlab keeps its fonts for the whole process."""
-_FONTS = Path(__file__).parent / "fonts"
-_REGULAR, _BOLD = "LiberationSans", "LiberationSans-Bold"
-
-
-@cache
-def _load_fonts() -> Any:
-    """Registers the fonts, once a process, and returns the character map of the regular one."""
-    for name, file in ((_REGULAR, "LiberationSans-Regular.ttf"), (_BOLD, "LiberationSans-Bold.ttf")):
-        pdfmetrics.registerFont(TTFont(name, _FONTS / file))
-    return pdfmetrics.getFont(_REGULAR).face.charToGlyph
 
 
 class Sheet:
@@ -76,7 +62,7 @@ class Sheet:
     """
 
     def __init__(self, title: str, moment: datetime, *, foot: list[str]) -> None:
-        self._glyphs = _load_fonts()
+        self._glyphs = load_fonts()
         self._buffer = io.BytesIO()
         self._title, self._foot, self._page = title, foot, 1
         self.pages = 1
@@ -101,7 +87,7 @@ class Sheet:
     ) -> None:
         """Writes one line with its baseline at `y`; `anchor` says which part of it stands at `x`."""
         canvas = self.canvas
-        canvas.setFont(_face(bold), size)
+        canvas.setFont(face(bold), size)
         canvas.setFillColor(HexColor(COLOURS[colour]))
         draw = {
             "start": canvas.drawString,
@@ -112,7 +98,7 @@ class Sheet:
 
     def lines(self, text: str, width: float, *, size: float = 9, bold: bool = False) -> list[str]:
         """Returns the text folded into lines of this width; a word that is longer is broken."""
-        return list(_folded(self._printable(text), width, size, bold))
+        return list(folded(self._printable(text), width, size, bold))
 
     def paragraph(
         self,
@@ -134,7 +120,7 @@ class Sheet:
 
     def width_of(self, text: str, *, size: float, bold: bool = False) -> float:
         """Returns how wide a line is."""
-        return float(pdfmetrics.stringWidth(self._printable(text), _face(bold), size))
+        return float(pdfmetrics.stringWidth(self._printable(text), face(bold), size))
 
     def box(
         self,
@@ -255,32 +241,3 @@ class Sheet:
         stamp = TimeStamp(invariant=1)
         stamp.YMDhms = tuple(moment.astimezone(UTC).timetuple())[:6]
         self.canvas._doc._timeStamp = stamp
-
-
-def leading(size: float) -> float:
-    """Returns the height of a line."""
-    return 1.36 * size
-
-
-def _face(bold: bool) -> str:
-    return _BOLD if bold else _REGULAR
-
-
-def _folded(text: str, width: float, size: float, bold: bool) -> Iterator[str]:
-    def fits(line: str) -> bool:
-        return float(pdfmetrics.stringWidth(line, _face(bold), size)) <= width
-
-    for paragraph in text.split("\n"):
-        line = ""
-        for word in paragraph.split():
-            if line and fits(f"{line} {word}"):
-                line = f"{line} {word}"
-                continue
-            if line:
-                yield line
-            line = word
-            while not fits(line):
-                end = next(end for end in range(len(line) - 1, 0, -1) if end == 1 or fits(line[:end]))
-                yield line[:end]
-                line = line[end:]
-        yield line

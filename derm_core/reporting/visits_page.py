@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date
 from itertools import pairwise
 
 from derm_core.reporting.answered import ReportedAnswer
+from derm_core.reporting.lettering import leading
 from derm_core.reporting.marks import advice_mark
 from derm_core.reporting.pictures import Print
-from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, Sheet, leading
+from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, Sheet
 from derm_core.reporting.words import (
     ADVICE_SHORT,
     class_bars,
@@ -68,7 +69,7 @@ def _chart(sheet: Sheet, y: float, answers: Sequence[ReportedAnswer]) -> float:
         sheet.line(left, at, left + width, at, colour="surface", line=0.6)
         sheet.text(left - 5, at + 2.6, f"{100 * share:.0f}%", size=7.5, colour="muted", anchor="end")
     sheet.line(left, point_y, left + width, point_y, colour="text", line=1, dash=(3, 2))
-    places = _times([answer.seen_at for answer in answers], left + 14, width - 28)
+    places = _days([answer.seen_at.date() for answer in answers], left + 14, width - 28)
     shown = [
         (x, bottom - _CHART_HEIGHT * answer.prediction.malignant_probability, answer)
         for x, answer in zip(places, answers, strict=True)
@@ -77,7 +78,8 @@ def _chart(sheet: Sheet, y: float, answers: Sequence[ReportedAnswer]) -> float:
     for (x, at, answer), (to_x, to_at, following) in pairwise(shown):
         # Figures of two models need not compare, so no line leads from one to the other.
         if answer.prediction.model_sha256 == following.prediction.model_sha256:
-            sheet.line(x, at, to_x, to_at, colour="text", line=1)
+            one_day = x == to_x
+            sheet.line(x, at, to_x, to_at, colour="text", line=1, dash=(1, 2) if one_day else ())
     for x, at, answer in shown:
         same = answer.prediction.model_sha256 == newest.model_sha256
         sheet.circle(x, at, 3.6, fill="text" if same else "surface", edge="text" if not same else "surface")
@@ -160,9 +162,9 @@ def _row(sheet: Sheet, y: float, answer: ReportedAnswer) -> None:
     sheet.paragraph(at["Model"], y + 1, model, size=7.5, colour="muted")
 
 
-def _times(moments: Sequence[datetime], left: float, width: float) -> list[float]:
-    """Returns where each moment stands, to scale; a single one, or several of one moment, in the middle."""
-    span = (moments[-1] - moments[0]).total_seconds()
+def _days(days: Sequence[date], left: float, width: float) -> list[float]:
+    """Returns where each day stands, to scale; where there is one alone, in the middle."""
+    span = (days[-1] - days[0]).days
     if span <= 0:
-        return [left + width / 2] * len(moments)
-    return [left + width * (moment - moments[0]).total_seconds() / span for moment in moments]
+        return [left + width / 2] * len(days)
+    return [left + width * (day - days[0]).days / span for day in days]

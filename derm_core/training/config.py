@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from derm_core.data.split_names import split_names
 from derm_core.diagnoses import TASKS
 from derm_core.errors import ConfigError, unknown_name
 from derm_core.models import ARCHITECTURES, check_architecture, fixed_image_size
@@ -216,6 +217,12 @@ def _check_together(config: RunConfig) -> None:
         raise ConfigError(
             f"data.mean is {list(data.mean)} and data.std {list(data.std)}; give both or none, of finite numbers, and "
             "each of data.std above 0."
+        )
+    shared = sorted(set(split_names(data.train_split)) & set(split_names(data.valid_split)))
+    if shared:
+        raise ConfigError(
+            f"data.train_split is {data.train_split!r} and data.valid_split {data.valid_split!r}; what is learnt from "
+            f"proves nothing, so they must not share {shared[0]}."
         )
     if config.evaluation.views not in (1, 2, 4, 8):
         raise ConfigError(f"evaluation.views is {config.evaluation.views}; it must be 1, 2, 4 or 8.")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from derm_core.data.sampling import limit_by_class
+from derm_core.data.split_names import split_names
 from derm_core.data.table import Dataset, load_dataset
 from derm_core.diagnoses import Task, get_diagnosis, get_task
 from derm_core.errors import ConfigError
@@ -50,12 +52,12 @@ def open_extra(config: RunConfig, dataset: Dataset) -> ExtraPictures | None:
     task, split = get_task(config.data.task), config.data.train_split
     known = dataset.table.drop_duplicates("lesion_id").set_index("lesion_id")
     known = known[known.index != ""]
-    extra = load_dataset(Path(config.data.extra)).subset(split)
+    extra = limit_by_class(load_dataset(Path(config.data.extra)).subset(split), config.data.limit)
     labels = []
     for lesion, diagnosis in zip(extra.table["lesion_id"], extra.table["diagnosis"], strict=True):
         if lesion not in known.index:
             labels.append(_label(task, diagnosis))
-        elif known.at[lesion, "split"] == split:
+        elif known.at[lesion, "split"] in split_names(split):
             labels.append(task.index_of(known.at[lesion, "diagnosis"]))
         else:
             labels.append(None)

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from derm_core.data.table import Dataset
 from derm_core.models import body_blocks, split_model
 from derm_core.models.views import MeanHead, ViewedBody
 from derm_core.training.hardware import Hardware
+from derm_core.training.passes import pass_batch, run_passes
 from derm_core.training.sections import RunConfig
 
 _BATCH = 32
@@ -157,26 +159,38 @@ class _Maker:
         self, pixels: np.ndarray, augmentation: Augmentation, view: int, symmetries: int
     ) -> np.ndarray:
         config, hardware = self._config, self._hardware
-        pictures = TrainingPictures(
-            pixels, np.zeros(len(pixels), dtype=np.int64), augmentation, seed=config.training.seed
-        )
-        pictures.epoch = view
-        loader = DataLoader(
-            pictures, batch_size=_BATCH, num_workers=config.training.workers, generator=torch.Generator()
-        )
+        body = ViewedBody(self._body, symmetries).eval()
+
+        def answer(pixels: Tensor) -> Tensor:
+            inputs = config.preprocessing.tensor(pixels.to(hardware.device))
+            answers = body(hardware.place(inputs)).unflatten(0, (symmetries, -1)).transpose(0, 1)
+            return answers.to(torch.float16).cpu()
+
         report = (lambda count: None) if self._prepare is None else self._prepare(len(pixels))
         parts = []
-        body = ViewedBody(self._body, symmetries).eval()
-        with (
-            torch.inference_mode(),
-            torch.autocast(hardware.device.type, hardware.dtype, enabled=hardware.autocasts),
-        ):
-            for images, _ in loader:
-                inputs = config.preprocessing.tensor(images.to(hardware.device).permute(0, 2, 3, 1))
-                answers = body(hardware.place(inputs)).unflatten(0, (symmetries, -1)).transpose(0, 1)
-                parts.append(answers.to(torch.float16).cpu().numpy())
-                report(len(images))
+        with closing(run_passes(answer, self._batches(pixels, augmentation, view), hardware)) as passes:
+            for rows in passes:
+                parts.append(rows.numpy())
+                report(len(rows))
         return np.concatenate(parts)
+
+    def _batches(self, pixels: np.ndarray, augmentation: Augmentation, view: int) -> Iterator[Tensor]:
+        """Yields uint8 (N, S, S, 3), in order."""
+        size = pass_batch(self._hardware)
+        if not augmentation.active:
+            # As they are, they need no processes that prepare them.
+            for start in range(0, len(pixels), size):
+                yield torch.from_numpy(np.array(pixels[start : start + size]))
+            return
+        training = self._config.training
+        labels = np.zeros(len(pixels), dtype=np.int64)
+        pictures = TrainingPictures(pixels, labels, augmentation, seed=training.seed)
+        pictures.epoch = view
+        loader = DataLoader(
+            pictures, batch_size=size, num_workers=training.workers, generator=torch.Generator()
+        )
+        for images, _ in loader:
+            yield images.permute(0, 2, 3, 1)
 
 
 def _save(path: Path, features: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from derm_core.training.hardware import choose_hardware
 from derm_core.training.losses import build_loss
 from derm_core.training.observer import Observer
 from derm_core.training.records import RunLog, write_record
-from derm_core.training.run_folder import begin_run, find_checkpoint
+from derm_core.training.run_folder import CONFIG, begin_run, find_checkpoint, hold_run
 from derm_core.training.schedule import frozen_blocks
 from derm_core.training.sections import RunConfig
 from derm_core.training.sources import (
@@ -71,7 +72,7 @@ def fit(
 
     Raises:
         ConfigError: settings that do not fit each other, the dataset, or the run that is resumed, or under which the
-            loss has no bounds.
+            loss has no bounds; or another process trains into the folder.
         CheckpointError: neither of the last two checkpoints is whole.
         DatasetError, WeightsNotFoundError: as their sources say.
     """
@@ -82,63 +83,73 @@ def fit(
     )
     extra = open_extra(config, dataset)
     beside = None if extra is None else extra.dataset
-    checkpoint = find_checkpoint(out, config, dataset, resume=resume, extra=beside)
-    hardware = choose_hardware(config.training)
-    prepare = None if observer is None else observer.prepare
-    pixels = open_split_pixels(train, config, prepare), open_split_pixels(valid, config, prepare)
-    if config.data.normalization == "featurewise" and not config.data.mean:
-        mean, std = channel_statistics(pixels[0])
-        config = replace(config, data=replace(config.data, mean=mean, std=std))
-    class_labels, valid_labels = train.labels(task), valid.labels(task)
-    train_pixels: Pixels = pixels[0]
-    train_labels = class_labels
-    if extra is not None:
-        train_pixels = JoinedPixels(train_pixels, open_split_pixels(extra.dataset, config, prepare))
-        train_labels = np.concatenate([class_labels, extra.labels])
-    # Building the teacher draws numbers; after the seed, a run that is continued would draw them again.
-    teacher = open_teacher(config, hardware)
-    torch.manual_seed(config.training.seed)
-    batches = ResumableBatches(
-        len(train_labels),
-        config.training.batch_size,
-        seed=config.training.seed,
-        shares=draw_shares(train_labels, config.training.sampler),
-    )
-    run = build_state(
-        config, len(task.classes), len(batches), hardware, weights_dir=weights_dir, checkpoint=checkpoint
-    )
-    source: Source = PictureSource(config, (train_pixels, pixels[1]), train_labels, hardware)
-    if config.trains_features:
-        source = FeatureSource(config, run.model, (train, valid), pixels, train_labels, hardware, prepare)
-    begin_run(out, config, dataset, extra=beside)
-    log = RunLog(out, after_step=run.step)
-    loss_function = build_loss(
-        class_labels, len(task.classes), config.training, sides=side_members(task) if extra else None
-    ).to(hardware.device)
-    step = Step(config, loss_function, hardware, teacher)
-    while not _is_finished(run, config):
-        if stop is not None and stop():
-            break
-        if observer is not None:
-            observer.begin_epoch(
-                run.epoch + 1, config.training.epochs, len(batches), run.position, config.training.batch_size
-            )
-        if not train_one_epoch(run, config, source, batches, step, out, log, observer, stop):
-            break
-        logits = source.valid_logits(run.evaluated_model())
-        record, metric = validate(run, config, logits, valid_labels, valid, loss_function)
-        write_record(out, record)
-        is_best = not run.best or metric > run.best["metric"]
-        run.epoch, run.position, run.metric = run.epoch + 1, 0, metric
-        run.sums = dict.fromkeys(run.sums, 0.0)
-        if is_best:
-            run.best = {"epoch": run.epoch, "metric": metric}
-            save_best(
-                out, {"model": run.evaluated_model().state_dict(), "epoch": run.epoch, "best": run.best}
-            )
-        save_last(out, run.to_checkpoint(config, hardware))
-        if observer is not None:
-            observer.end_epoch(record, is_best)
+    begun = resume and (out / CONFIG).exists()
+    with ExitStack() as held:
+        if begun:
+            held.enter_context(hold_run(out))
+        checkpoint = find_checkpoint(out, config, dataset, resume=resume, extra=beside)
+        hardware = choose_hardware(config.training)
+        prepare = None if observer is None else observer.prepare
+        class_labels, valid_labels = train.labels(task), valid.labels(task)
+        train_labels = class_labels if extra is None else np.concatenate([class_labels, extra.labels])
+        # Building the teacher draws numbers; after the seed, a run that is continued would draw them again.
+        teacher = open_teacher(config, hardware)
+        torch.manual_seed(config.training.seed)
+        batches = ResumableBatches(
+            len(train_labels),
+            config.training.batch_size,
+            seed=config.training.seed,
+            shares=draw_shares(train_labels, config.training.sampler),
+        )
+        run = build_state(
+            config, len(task.classes), len(batches), hardware, weights_dir=weights_dir, checkpoint=checkpoint
+        )
+        # Decoding can take minutes: only now, when the teacher and the first weights are known to be there.
+        pixels = open_split_pixels(train, config, prepare), open_split_pixels(valid, config, prepare)
+        if config.data.normalization == "featurewise" and not config.data.mean:
+            mean, std = channel_statistics(pixels[0])
+            config = replace(config, data=replace(config.data, mean=mean, std=std))
+        train_pixels: Pixels = pixels[0]
+        if extra is not None:
+            train_pixels = JoinedPixels(train_pixels, open_split_pixels(extra.dataset, config, prepare))
+        source: Source = PictureSource(config, (train_pixels, pixels[1]), train_labels, hardware)
+        if config.trains_features:
+            source = FeatureSource(config, run.model, (train, valid), pixels, train_labels, hardware, prepare)
+        begin_run(out, config, dataset, extra=beside)
+        if not begun:
+            held.enter_context(hold_run(out))
+        log = RunLog(out, after_step=run.step)
+        loss_function = build_loss(
+            class_labels, len(task.classes), config.training, sides=side_members(task) if extra else None
+        ).to(hardware.device)
+        step = Step(config, loss_function, hardware, teacher)
+        while not _is_finished(run, config):
+            if stop is not None and stop():
+                break
+            if observer is not None:
+                observer.begin_epoch(
+                    run.epoch + 1,
+                    config.training.epochs,
+                    len(batches),
+                    run.position,
+                    config.training.batch_size,
+                )
+            if not train_one_epoch(run, config, source, batches, step, out, log, observer, stop):
+                break
+            logits = source.valid_logits(run.evaluated_model())
+            record, metric = validate(run, config, logits, valid_labels, valid, loss_function)
+            write_record(out, record)
+            is_best = not run.best or metric > run.best["metric"]
+            run.epoch, run.position, run.metric = run.epoch + 1, 0, metric
+            run.sums = dict.fromkeys(run.sums, 0.0)
+            if is_best:
+                run.best = {"epoch": run.epoch, "metric": metric}
+                save_best(
+                    out, {"model": run.evaluated_model().state_dict(), "epoch": run.epoch, "best": run.best}
+                )
+            save_last(out, run.to_checkpoint(config, hardware))
+            if observer is not None:
+                observer.end_epoch(record, is_best)
     return out
 
 
@@ -176,13 +187,14 @@ def train_one_epoch(
         clock = now
         run.position += 1
         mean_loss = run.sums["loss"] / run.sums["pictures"]
-        if run.step > steps and run.step % _STEPS_BETWEEN_LOGS == 0:
+        ended = run.position == len(batches)
+        if run.step > steps and (ended or run.step % _STEPS_BETWEEN_LOGS == 0):
             log.append(step=run.step, epoch=run.epoch + 1, loss=mean_loss, lr=run.learning_rate)
         if observer is not None:
             observer.end_step(mean_loss, run.metric)
         # Gradients that are still being gathered are not in a checkpoint.
         whole = run.position % config.training.accumulation == 0
-        if not whole or run.position == len(batches):
+        if not whole or ended:
             continue
         stopped = stop is not None and stop()
         if stopped or now - saved >= config.training.checkpoint_seconds:

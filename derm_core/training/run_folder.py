@@ -6,6 +6,8 @@ import os
 import platform
 import subprocess
 import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ import tomli_w
 
 from derm_core.data.table import Dataset
 from derm_core.errors import CheckpointError, ConfigError
+from derm_core.file_lock import hold_file
 from derm_core.files import write_synced
 from derm_core.training.checkpoint import BEST, LAST, PREVIOUS, load_last
 from derm_core.training.config import FOUND_BY_TRAINING, flat_settings, parse_config
 from derm_core.training.sections import RunConfig
 
 CONFIG = "config.toml"
+# The processes that prepare pictures outlive a killed run by some seconds, and hold what it held.
+_PATIENCE_SECONDS = 15.0
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 EXTRA = "extra_fingerprint"
 MADE_WITH = ("data_fingerprint", EXTRA, "python", *_LIBRARIES, "git_commit")
@@ -93,6 +98,19 @@ def begin_run(out: Path, config: RunConfig, dataset: Dataset, *, extra: Dataset 
     growing = out / f".{CONFIG}.partial"
     write_synced(growing, tomli_w.dumps(values).encode())
     os.replace(growing, out / CONFIG)
+
+
+@contextmanager
+def hold_run(out: Path) -> Iterator[None]:
+    """Lets no other process train into a run folder that has been begun; raises ConfigError where one does."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold_file(out / CONFIG, patience=_PATIENCE_SECONDS))
+        except TimeoutError as err:
+            raise ConfigError(
+                f"{out} is being trained by another process. Wait for its end, or name another run folder."
+            ) from err
+        yield
 
 
 def _is_empty(out: Path) -> bool:

@@ -22,11 +22,13 @@ METRICS = ("macro_f1", "balanced_accuracy", "accuracy", "macro_auc")
 class DataConfig:
     """Which pictures, and how the network sees them.
 
-    `limit` keeps that many photographs, by class, of each split; 0 keeps all. `per_class` keeps at most that many of
-    each class in training, for a balanced subset; 0 keeps all. `normalization`: `imagenet` by that set's mean and
-    standard deviation, `rescale` to [0, 1] alone, `samplewise` also takes each picture's own mean away, `featurewise`
-    the mean and standard deviation of each channel over the training pictures; these are found when training begins,
-    and stand as `mean` and `std` in the run's settings, where no other normalization has use for them. `extra` is the
+    `train_split` and `valid_split` each name a split, or several, such as `fold-1+fold-2`; none may be in both. `limit`
+    keeps about that many photographs of each of the two, and of `extra`, in the shares of the diagnoses and at least
+    one of each; 0 keeps all. `per_class` keeps at most that many of each class in training, for a balanced subset; 0
+    keeps all. `normalization`: `imagenet` by that set's mean and standard deviation, `rescale` to [0, 1] alone,
+    `samplewise` also takes each picture's own mean away, `featurewise` the mean and standard deviation of each channel
+    over the training pictures; these are found when training begins, and stand as `mean` and `std` in the run's
+    settings, where no other normalization has use for them. `extra` is the
     folder of a second dataset whose training split is learnt from, too, also where it tells no more than benign or
     malignant; it is neither validated nor tested on.
     """

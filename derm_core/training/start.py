@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -39,9 +40,20 @@ def build_first_model(config: ModelConfig, num_classes: int, *, weights_dir: Pat
         except RuntimeError as err:
             raise ConfigError(
                 f"model.start is {config.start!r}, whose weights are not those of {config.architecture} with "
-                f"{num_classes} classes ({str(err).splitlines()[-1].strip()}). Name a run of the same network and task."
+                f"{num_classes} classes ({_difference(model, weights, err)}). Name a run of the same network and task."
             ) from err
     return model
+
+
+def _difference(model: nn.Module, weights: Mapping[str, torch.Tensor], err: RuntimeError) -> str:
+    wanted = model.state_dict()
+    missing, others = wanted.keys() - weights.keys(), weights.keys() - wanted.keys()
+    if missing or others:
+        # PyTorch would name them all, of which there may be hundreds.
+        return (
+            f"it lacks {len(missing)} of the {len(wanted)} tensors, and has {len(others)} of another network"
+        )
+    return str(err).splitlines()[-1].strip()
 
 
 def _read(start: Path) -> dict[str, torch.Tensor]:

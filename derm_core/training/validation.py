@@ -56,13 +56,14 @@ def validate(
             copy.deepcopy(loss_function).cpu()(torch.from_numpy(logits), torch.from_numpy(labels)).item()
         )
     head = classifier_layer(run.evaluated_model())
+    bias = torch.zeros(len(head.weight)) if head.bias is None else head.bias
     sums = run.sums
     record = {
         "name": config.name,
         "epoch": run.epoch + 1,
         "lr": run.learning_rate,
         "classifier.weight": head.weight.detach().cpu().tolist(),
-        "classifier.bias": head.bias.detach().cpu().tolist(),
+        "classifier.bias": bias.detach().cpu().tolist(),
         "confusion_matrix": figures["confusion_matrix"],
         "train_errs": sums["errors"] / sums["pictures"],
         "valid_errs": 1.0 - figures["accuracy"],

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from derm_core.data import ham10000
 from derm_core.data.ham10000 import LICENCE, read_ham10000
 from derm_core.data.source import Source
 from derm_core.errors import DatasetError
+from derm_core.serving.context import AGES
 from tests.derm_core.data.sources import (
     LAYOUTS,
     ROWS,
@@ -106,7 +108,12 @@ def test_every_layout_gives_the_same_rows_and_pictures(tmp_path: Path, layout: s
 
 @pytest.mark.parametrize(
     ("table_name", "delimiter"),
-    [("HAM10000_metadata", ","), ("HAM10000_metadata", "\t"), ("HAM10000_metadata.tab", "\t")],
+    [
+        ("HAM10000_metadata", ","),
+        ("HAM10000_metadata", "\t"),
+        ("HAM10000_metadata", ";"),
+        ("HAM10000_metadata.tab", "\t"),
+    ],
 )
 def test_every_form_of_the_table_gives_the_same_rows(tmp_path: Path, table_name: str, delimiter: str) -> None:
     expected = read_ham10000(write_ham10000(tmp_path / "csv"))
@@ -175,7 +182,8 @@ def test_a_folder_without_a_table_or_without_pictures_is_refused(tmp_path: Path)
     [
         (2, "melanom", "line 2 of HAM10000_metadata.csv: Unknown diagnosis 'melanom'.*Did you mean 'mel'"),
         (4, "eighty", "line 2 .*the age is 'eighty'"),
-        (4, "-1", "years from 0 to 130"),
+        (4, "-1", "years from 0 to 120"),
+        (4, "121", "years from 0 to 120"),
         (1, "", "lacks its image_id"),
         (0, "", "lacks its image_id or lesion_id"),
     ],
@@ -196,8 +204,19 @@ def test_a_table_without_a_column_or_not_in_utf_8_is_refused(tmp_path: Path) -> 
     with pytest.raises(DatasetError, match="has no column lesion_id"):
         read_ham10000(tmp_path)
     table.write_bytes(ham10000_table().replace(b"scalp", b"sc\xe4lp"))
-    with pytest.raises(DatasetError, match="not UTF-8"):
+    with pytest.raises(DatasetError, match=r"not UTF-8.*Save it as CSV in UTF-8"):
         read_ham10000(tmp_path)
+
+
+def test_a_table_of_a_header_alone_is_refused(tmp_path: Path) -> None:
+    write_ham10000(tmp_path)
+    (tmp_path / "HAM10000_metadata.csv").write_bytes(ham10000_table().splitlines()[0] + b"\n")
+    with pytest.raises(DatasetError, match=r"HAM10000_metadata\.csv has no line below its header"):
+        read_ham10000(tmp_path)
+
+
+def test_no_patient_may_be_older_than_a_model_is_told_of() -> None:
+    assert AGES[1] == ham10000._OLDEST
 
 
 def test_an_archive_cut_short_is_refused_with_its_name(tmp_path: Path) -> None:

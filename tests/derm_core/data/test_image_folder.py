@@ -67,6 +67,9 @@ def test_unknown_class_folders_are_named_and_the_known_listed(tmp_path: Path) ->
     assert "2 folders whose diagnosis is not known: Squamous cell, wart" in message
     assert "akiec (Actinic keratosis)" in message
     assert '--class "Squamous cell=CODE"' in message
+    write_files(tmp_path / "one", class_folders("nv", "wart", each=1))
+    with pytest.raises(DatasetError, match="a folder whose diagnosis is not known: wart"):
+        read_image_folder(tmp_path / "one")
 
 
 def test_a_folder_with_a_name_of_its_own_is_mapped_or_left_out(tmp_path: Path) -> None:
@@ -141,6 +144,14 @@ def test_pictures_of_no_class_and_split_folders_beside_class_folders_are_refused
         read_image_folder(write_files(tmp_path / "b", class_folders("train/nv", "nv", each=1)))
     with pytest.raises(DatasetError, match="holds no pictures"):
         read_image_folder(write_files(tmp_path / "c", {"nv/notes.txt": b"none"}))
+
+
+def test_a_folder_that_holds_the_archive_says_that_it_is_the_one_to_name(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "set", {"train.zip": b""})
+    with pytest.raises(
+        DatasetError, match=r"holds no pictures.*It holds train\.zip: name that, or unpack it\."
+    ):
+        read_image_folder(folder)
 
 
 def test_files_that_are_no_pictures_are_told_and_hidden_ones_passed_over(tmp_path: Path) -> None:

@@ -97,4 +97,5 @@ def test_a_task_keeps_its_diagnoses_and_says_so_where_there_are_none() -> None:
 
 def test_a_long_list_of_names_ends_with_how_many_more_there_are() -> None:
     assert name_some(["a", "b"]) == "a, b"
+    assert name_some(["new\nline.jpg", "größe 2.jpg"]) == r"'new\nline.jpg', größe 2.jpg"
     assert name_some([str(number) for number in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"

@@ -89,6 +89,12 @@ def test_a_subset_holds_one_split_and_still_finds_its_pictures(dataset: Dataset)
         dataset.subset("fold-0")
 
 
+def test_splits_are_joined_by_a_plus_in_the_order_of_the_table(dataset: Dataset) -> None:
+    assert dataset.subset("val+train").table["image"].tolist() == dataset.table["image"].tolist()[:3]
+    with pytest.raises(DatasetError, match=r"no split 'fold-1'\. It has: test, train, val"):
+        dataset.subset("train+fold-1")
+
+
 def test_labels_follow_the_order_of_the_tasks_classes(dataset: Dataset) -> None:
     labels = dataset.labels(get_task("ham7"))
     assert labels.dtype == np.int64

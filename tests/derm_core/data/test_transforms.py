@@ -239,6 +239,14 @@ def test_a_spot_in_the_pixels_comes_back_over_the_spot_in_the_picture(size: tupl
     assert abs(found_y - y) < 6
 
 
+def test_a_heatmap_grows_as_pillow_lets_it_grow() -> None:
+    drawn = np.random.default_rng(5)
+    for height, width, size in ((6, 6, (600, 450)), (7, 4, (33, 25)), (20, 20, (8, 6)), (1, 1, (4, 3))):
+        heatmap = drawn.random((height, width), dtype=np.float32)
+        expected = Image.fromarray(heatmap).resize(size, Image.Resampling.BILINEAR)
+        assert np.abs(SMALL.place_heatmap(heatmap, *size) - np.asarray(expected)).max() < 1e-6
+
+
 def test_a_placed_heatmap_stays_between_0_and_1() -> None:
     heatmap = np.random.default_rng(0).uniform(-0.5, 1.5, (7, 7)).astype(np.float32)
     placed = SMALL.place_heatmap(heatmap, 90, 60)
@@ -253,7 +261,7 @@ def test_a_heatmap_is_placed_as_into_an_empty_picture(size: tuple[int, int]) -> 
     empty = np.zeros(size[::-1], dtype=np.float32)
     grown = Image.fromarray(heatmap).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
     empty[top:bottom, left:right] = np.asarray(grown)
-    assert np.array_equal(Preprocessing().place_heatmap(heatmap, *size), empty.clip(0.0, 1.0))
+    assert np.abs(Preprocessing().place_heatmap(heatmap, *size) - empty.clip(0.0, 1.0)).max() < 1e-6
 
 
 def test_preprocessing_survives_being_written_down() -> None:

@@ -215,6 +215,11 @@ FEATUREWISE = ("data.normalization=featurewise",)
             "as 0.",
         ),
         (
+            ("data.train_split=fold-1+fold-2", "data.valid_split=fold-2"),
+            "data.train_split is 'fold-1+fold-2' and data.valid_split 'fold-2'; what is learnt from proves nothing, so "
+            "they must not share fold-2.",
+        ),
+        (
             (*FEATURES, "training.distillation.teacher=runs/large"),
             "training.distillation.teacher needs a body that learns: set model.frozen to 0 or more blocks.",
         ),

@@ -84,6 +84,16 @@ def test_known_lesions_have_their_diagnosis_and_the_others_their_own_or_a_side(
     assert found.labels.dtype == np.int64
 
 
+def test_a_limit_holds_for_the_second_dataset_too(coloured: Dataset, extra: Dataset) -> None:
+    # One of each of its diagnoses is kept at least.
+    whole = open_extra(tiny_config(data={"extra": str(extra.folder)}), coloured)
+    limited = open_extra(tiny_config(data={"extra": str(extra.folder), "limit": 1}), coloured)
+    assert whole is not None
+    assert limited is not None
+    assert len(limited.dataset) < len(whole.dataset)
+    assert set(limited.dataset.table["image"]) < set(whole.dataset.table["image"])
+
+
 def test_no_second_dataset_adds_nothing(coloured: Dataset) -> None:
     assert open_extra(tiny_config(), coloured) is None
 

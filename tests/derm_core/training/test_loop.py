@@ -23,6 +23,7 @@ from derm_core.training.checkpoint import KEYS, load_best, load_last
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
 from derm_core.training.validation import predict_logits, validate
+from tests.derm_core.data.coloured import coloured_dataset
 from tests.derm_core.training.tiny import FORKS, differences, tiny_config
 
 
@@ -249,6 +250,20 @@ def test_a_missing_file_of_weights_leaves_no_run_folder_behind(coloured: Dataset
     with pytest.raises(WeightsNotFoundError):
         fit(config, coloured, tmp_path / "run", weights_dir=tmp_path)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_file_of_weights_is_told_before_any_picture_is_decoded(tmp_path: Path) -> None:
+    pictures = coloured_dataset(tmp_path / "set", train=3, valid=3)
+    with pytest.raises(WeightsNotFoundError):
+        fit(tiny_config(pretrained=True), pictures, tmp_path / "run", weights_dir=tmp_path)
+    assert not (pictures.folder / "cache").exists()
+
+
+def test_the_last_step_of_each_epoch_is_logged_however_few_there_are(
+    coloured: Dataset, tmp_path: Path
+) -> None:
+    log = (fit(tiny_config(batch_size=8), coloured, tmp_path / "run") / "log.jsonl").read_text()
+    assert [(line["step"], line["epoch"]) for line in map(json.loads, log.splitlines())] == [(3, 1), (6, 2)]
 
 
 def test_a_split_that_is_not_there_leaves_no_run_folder_behind(coloured: Dataset, tmp_path: Path) -> None:

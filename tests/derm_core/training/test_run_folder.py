@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tomllib
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from derm_core.data.table import Dataset
 from derm_core.errors import CheckpointError, ConfigError
+from derm_core.training import loop, run_folder
 from derm_core.training.checkpoint import BEST, LAST, save_best, save_last
-from derm_core.training.run_folder import begin_run, find_checkpoint, read_run_config
+from derm_core.training.loop import fit
+from derm_core.training.run_folder import begin_run, find_checkpoint, hold_run, read_run_config
+from derm_core.training.state import TrainingState, build_state
 from tests.derm_core.data.coloured import coloured_dataset
 from tests.derm_core.training.test_checkpoint import best_of, spoil, state_of
 from tests.derm_core.training.tiny import tiny_config
@@ -32,6 +37,37 @@ def test_the_settings_stand_in_the_folder_as_resolved(coloured: Dataset, tmp_pat
     assert values["training"]["epochs"] == 7
     # What the recipe left out stands there, too.
     assert values["training"]["label_smoothing"] == 0.0
+
+
+def test_a_run_that_another_process_trains_is_not_resumed_beside_it(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_PATIENCE_SECONDS", 0.05)
+    out = tmp_path / "run"
+    begin_run(out, tiny_config(epochs=1), coloured)
+    with hold_run(out), pytest.raises(ConfigError, match="is being trained by another process"):
+        fit(tiny_config(epochs=1), coloured, out, resume=True)
+    assert [path.name for path in out.iterdir()] == ["config.toml"]
+    fit(tiny_config(epochs=1), coloured, out, resume=True)
+    assert (out / BEST).exists()
+
+
+def test_a_folder_that_another_process_begins_first_is_left_to_it(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "_PATIENCE_SECONDS", 0.05)
+    out = tmp_path / "run"
+    with ExitStack() as other:
+
+        def build_while_another_begins(*given: Any, **named: Any) -> TrainingState:
+            begin_run(out, tiny_config(), coloured)
+            other.enter_context(hold_run(out))
+            return build_state(*given, **named)
+
+        monkeypatch.setattr(loop, "build_state", build_while_another_begins)
+        with pytest.raises(ConfigError, match="is being trained by another process"):
+            fit(tiny_config(), coloured, out)
+    assert [path.name for path in out.iterdir()] == ["config.toml"]
 
 
 def test_beginning_again_changes_nothing(coloured: Dataset, tmp_path: Path) -> None:

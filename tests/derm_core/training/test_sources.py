@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_a_cap_is_taken_of_what_a_limit_has_left(coloured: Dataset) -> None:
     kept = set(select_pictures(coloured, config, "train").table["image"])
     limited = select_pictures(coloured, tiny_config(data={"limit": 12}), "train")
     assert kept < set(limited.table["image"])
+
+
+def test_a_fold_is_left_out_by_naming_the_others(coloured: Dataset) -> None:
+    lesions = np.unique(coloured.lesions)
+    fold_of = {lesion: f"fold-{place % 3}" for place, lesion in enumerate(lesions)}
+    folds = replace(coloured, table=coloured.table.assign(split=[fold_of[one] for one in coloured.lesions]))
+    config = tiny_config(data={"train_split": "fold-1+fold-2", "valid_split": "fold-0"})
+    train = select_pictures(folds, config, config.data.train_split)
+    valid = select_pictures(folds, config, config.data.valid_split)
+    assert set(train.table["split"]) == {"fold-1", "fold-2"}
+    assert set(valid.table["split"]) == {"fold-0"}
+    assert len(train) + len(valid) == len(folds.for_task(TASK))
+    assert not set(train.lesions) & set(valid.lesions)
+    capped = tiny_config(data={"train_split": "fold-1+fold-2", "valid_split": "fold-0", "per_class": 2})
+    assert counts(select_pictures(folds, capped, capped.data.train_split)) == [2, 2, 2]
 
 
 def test_statistics_of_channels_are_those_of_the_hand() -> None:

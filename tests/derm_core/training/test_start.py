@@ -71,6 +71,15 @@ def test_weights_of_another_task_are_refused(tmp_path: Path) -> None:
         build_first_model(replace(SMALL, start=str(run)), 7)
 
 
+def test_weights_of_another_network_are_told_by_their_number_and_not_one_by_one(tmp_path: Path) -> None:
+    run = saved_run(tmp_path / "run", ema=False)
+    with pytest.raises(
+        ConfigError, match=r"not those of mnasnet0_5 .*it lacks \d+ of the \d+ tensors"
+    ) as caught:
+        build_first_model(replace(SMALL, architecture="mnasnet0_5", start=str(run)), 3)
+    assert len(str(caught.value)) < 400
+
+
 def test_a_start_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"model\.start is .*nowhere.*neither a run folder"):
         build_first_model(replace(SMALL, start=str(tmp_path / "nowhere")), 3)

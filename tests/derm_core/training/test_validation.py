@@ -12,8 +12,9 @@ from derm_core.data.cache import open_pixels
 from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError
 from derm_core.models import build_model
-from derm_core.training import sources
+from derm_core.training import sources, validation
 from derm_core.training.loop import fit
+from derm_core.training.records import read_records
 from derm_core.training.validation import predict_logits
 from tests.derm_core.training.tiny import tiny_config
 
@@ -38,3 +39,12 @@ def test_weights_that_give_no_finite_answer_are_not_recorded(
     with pytest.raises(ConfigError, match="the validation pictures get no finite answer"):
         fit(tiny_config(epochs=1), coloured, tmp_path / "run")
     assert not (tmp_path / "run" / "records").exists()
+
+
+def test_a_classifier_without_biases_is_recorded_with_zeros(
+    coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validation, "classifier_layer", lambda network: torch.nn.Linear(4, 3, bias=False))
+    row = read_records(fit(tiny_config(epochs=1), coloured, tmp_path / "run")).iloc[0]
+    assert row["classifier.bias"].tolist() == [0.0, 0.0, 0.0]
+    assert np.stack(row["classifier.weight"]).shape == (3, 4)
