@@ -9,14 +9,18 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from _cli import CommandParser, progress, run_command
 
 from _evaluation_tables import readable
+from _options import add_model_and_data, natural, positive
 
 from derm_core.data.table import Dataset, load_dataset
 from derm_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from derm_core.serving.evaluation import Evaluated
 
 REFERENCE = "eager"
 ALL = "all"
@@ -26,6 +30,11 @@ ALL = "all"
 def main() -> None:
     arguments = parse_arguments()
     check_writable(arguments.json)
+    if arguments.plots:
+        # Altair takes a moment to load.
+        from derm_core.experiments.model_plots import check_figure_folder
+
+        check_figure_folder(arguments.plots)
     dataset = load_dataset(arguments.data)
     if arguments.without and arguments.split != ALL:
         dataset = dataset.subset(arguments.split)
@@ -35,7 +44,7 @@ def main() -> None:
 
         dataset = without_lesions_of(dataset, known, progress=progress)
     # Only now, so that neither --help nor a mistyped path waits for PyTorch.
-    from derm_core.serving.evaluation import evaluate_predictor
+    from derm_core.serving.evaluation import evaluate_answers
     from derm_core.serving.loading import load_predictor
 
     predictor = load_predictor(
@@ -45,8 +54,8 @@ def main() -> None:
         runtime=arguments.runtime,
     )
 
-    def measure(photographs: Dataset, split: str) -> dict[str, Any]:
-        return evaluate_predictor(
+    def measure(photographs: Dataset, split: str) -> Evaluated:
+        return evaluate_answers(
             predictor,
             photographs,
             split=split,
@@ -57,7 +66,8 @@ def main() -> None:
             progress=lambda answers, total: progress(answers, total, "evaluating"),
         )
 
-    figures = measure(dataset, arguments.split)
+    evaluated = measure(dataset, arguments.split)
+    figures = evaluated.figures
     figures["without"] = [known.resolve().name for known in arguments.without]
     figures["sources"] = None
     if arguments.beside:
@@ -67,12 +77,17 @@ def main() -> None:
         figures["sources"] = {"dataset": arguments.beside.resolve().name} | figures_by_source(
             dataset,
             known_photographs(dataset, arguments.beside, progress=progress),
-            lambda photographs: measure(photographs, ALL),
+            lambda photographs: measure(photographs, ALL).figures,
             split=arguments.split,
             replicates=arguments.bootstrap,
             seed=arguments.seed,
         )
     figures["command"] = command_of(arguments)
+    if arguments.plots:
+        from derm_core.experiments.model_plots import model_figures, save_figures
+
+        drawn = model_figures(evaluated, predictor.classes, bootstrap=arguments.bootstrap)
+        save_figures(drawn, arguments.plots, progress=lambda items, total: progress(items, total, "drawing"))
     if arguments.json == "-":
         print(to_json(figures))
         return
@@ -83,18 +98,17 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = CommandParser(description=__doc__)
-    parser.add_argument(
-        "--model",
-        metavar="NAME|FOLDER",
-        required=True,
-        help="'bundled', a registered name, or a bundle's folder",
-    )
-    parser.add_argument(
-        "--data", metavar="DATASET", type=Path, required=True, help="as prepare_data wrote it"
-    )
+    add_model_and_data(parser)
     parser.add_argument("--split", default="test", help="a split of the dataset, or all (default: test)")
     parser.add_argument(
         "--json", metavar="FILE", help="write every figure; - is standard output, without the tables"
+    )
+    parser.add_argument(
+        "--plots",
+        metavar="FOLDER",
+        type=Path,
+        help="draw confusion matrix, ROC and precision-recall curves, reliability, accuracy against the share "
+        "answered, and bars of diagnoses and groups, as PNG and SVG",
     )
     parser.add_argument(
         "--batch-size", metavar="N", type=positive, default=32, help="pictures at once (default: 32)"
@@ -145,20 +159,6 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.beside and (arguments.without or arguments.split == ALL):
         parser.error("--beside measures one split, whole: it goes with no --without, and with no --split all")
     return arguments
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return number
-
-
-def natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return number
 
 
 def check_writable(target: str | None) -> None:

@@ -10,6 +10,13 @@ import pandas as pd
 AGE_BANDS = {"<30": (-np.inf, 30.0), "30-49": (30.0, 50.0), "50-69": (50.0, 70.0), "70+": (70.0, np.inf)}
 """Name -> years, from and below."""
 UNKNOWN = "unknown"
+CONFIRMED_BY = {
+    "histo": "histopathology",
+    "follow_up": "follow-up",
+    "consensus": "consensus of experts",
+    "confocal": "confocal microscopy",
+}
+"""How a diagnosis was confirmed, as people call it."""
 
 
 def subgroups_of(

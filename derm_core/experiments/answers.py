@@ -1,4 +1,4 @@
-"""What the best epoch of a run answers to a split of a dataset, and how good that is. Draws nothing."""
+"""What a model answers to a split of a dataset, and how good that is. Draws nothing."""
 
 from __future__ import annotations
 
@@ -27,20 +27,42 @@ SENSITIVITY = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class RunAnswers:
-    """A run's answers.
+class Answers:
+    """A model's answers.
+
+    Attributes:
+        label: tells the model from the others of a figure.
+        classes: codes in the order of the columns.
+        labels: int64 (N,), index into the classes.
+        probabilities: float64 (N, C).
+        risk: float64 (N,), the probability of malignancy.
+        lesions: str (N,).
+        figures: those of `evaluate_probabilities`, with subgroups.
+    """
+
+    label: str
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    risk: np.ndarray
+    lesions: np.ndarray
+    figures: Figures
+
+    @property
+    def malignant(self) -> np.ndarray:
+        """bool (N,): whether each photograph shows a malignant lesion."""
+        return np.array([get_diagnosis(code).malignant for code in self.classes])[self.labels]
+
+
+@dataclass(frozen=True, eq=False)
+class RunAnswers(Answers):
+    """What a run answers before temperature scaling; its figures are those at the threshold that finds SENSITIVITY.
 
     Attributes:
         run: whose best epoch answered.
         subset: the photographs.
         data: what people call their dataset.
         split: the name of the split.
-        labels: int64 (N,), index into the run's classes.
-        probabilities: float64 (N, C), before temperature scaling.
-        risk: float64 (N,), the probability of malignancy.
-        lesions: str (N,).
-        figures: those of `evaluate_probabilities`, with subgroups, at the threshold that finds SENSITIVITY of the
-            malignant photographs.
         predictor: what answered.
     """
 
@@ -48,17 +70,7 @@ class RunAnswers:
     subset: Dataset
     data: str
     split: str
-    labels: np.ndarray
-    probabilities: np.ndarray
-    risk: np.ndarray
-    lesions: np.ndarray
-    figures: Figures
     predictor: Predictor
-
-    @property
-    def malignant(self) -> np.ndarray:
-        """bool (N,): whether each photograph shows a malignant lesion."""
-        return np.array([get_diagnosis(code).malignant for code in self.run.classes])[self.labels]
 
 
 def answer_run(
@@ -96,14 +108,16 @@ def answer_run(
         bootstrap=bootstrap,
     )
     return RunAnswers(
-        run,
-        subset,
-        data_name(candidate.dataset),
-        split,
+        run.label,
+        run.classes,
         labels,
         probabilities,
         risk,
         subset.lesions,
         figures,
-        predictor,
+        run=run,
+        subset=subset,
+        data=data_name(candidate.dataset),
+        split=split,
+        predictor=predictor,
     )

@@ -9,9 +9,10 @@ import altair as alt
 
 from derm_core.diagnoses import get_diagnosis
 from derm_core.evaluation.malignancy import SMALLEST_GROUP
-from derm_core.experiments.answers import SENSITIVITY, RunAnswers
+from derm_core.evaluation.subgroups import CONFIRMED_BY
+from derm_core.experiments.answers import Answers
 from derm_core.experiments.figure import Chart, Figure, expression, rows_of
-from derm_core.experiments.marks import Group, run_colour, run_legend
+from derm_core.experiments.marks import Series, run_colour, run_legend
 
 PER_CLASS = {"recall": "Recall", "precision": "Precision", "f1": "F1", "auc": "AUC"}
 PER_GROUP = {
@@ -20,26 +21,23 @@ PER_GROUP = {
     "balanced_accuracy": "Balanced accuracy",
 }
 KINDS = {"sex": "Sex", "age": "Age in years", "site": "Site", "confirmed_by": "Confirmed by"}
-MEMBERS = {
-    "histo": "histopathology",
-    "follow_up": "follow-up",
-    "consensus": "consensus of experts",
-    "confocal": "confocal microscopy",
-}
 _BAR, _GAP = 8, 9
 _SQUARES = alt.Legend(symbolType="square", symbolOpacity=1, symbolStrokeWidth=0, symbolSize=90)
 _WIDTH = 230
 _BETWEEN = "|"
 
 
-def bar_figures(answers: Sequence[RunAnswers], group: Group, on: str) -> list[Figure]:
-    """Returns the bars of every class and of every subgroup, for the best epochs of runs on one split."""
+def bar_figures(answers: Sequence[Answers], group: Series, on: str, *, point: str) -> list[Figure]:
+    """Returns the bars of every class and of every subgroup, of answers to one split.
+
+    `point` says at which threshold sensitivity is measured, such as "the threshold that ...".
+    """
     legend = run_legend(group)
     classes = Figure(
         name=f"{group.task}-classes",
         title="Each diagnosis",
         caption=(
-            f"Figures of each diagnosis on {on}; best epoch of each run. Whiskers: 95% interval over lesions. In "
+            f"Figures of each diagnosis on {on}. Whiskers: 95% interval over lesions. In "
             "brackets: lesions of the diagnosis."
         ),
         panels=tuple(_class_panel(answers, group, name) for name in PER_CLASS),
@@ -52,10 +50,10 @@ def bar_figures(answers: Sequence[RunAnswers], group: Group, on: str) -> list[Fi
         name=f"{group.task}-subgroups",
         title="Groups of people and photographs",
         caption=(
-            f"Figures within groups on {on}; best epoch of each run. Whiskers: 95% interval over lesions. In brackets: "
+            f"Figures within groups on {on}. Whiskers: 95% interval over lesions. In brackets: "
             f"lesions of the group; with fewer than {SMALLEST_GROUP} nothing is measured, and without a malignant or "
-            "a benign lesion there is no AUC. Sensitivity: share of malignant photographs found at the threshold that "
-            f"finds {SENSITIVITY:.0%} of them in all of these photographs."
+            "a benign lesion there is no AUC. Sensitivity: share of malignant photographs found at "
+            f"{point}."
         ),
         panels=tuple(_group_panel(answers, group, name) for name in PER_GROUP),
         columns=3,
@@ -66,7 +64,7 @@ def bar_figures(answers: Sequence[RunAnswers], group: Group, on: str) -> list[Fi
     return [classes, groups]
 
 
-def _class_panel(answers: Sequence[RunAnswers], group: Group, figure: str) -> Chart:
+def _class_panel(answers: Sequence[Answers], group: Series, figure: str) -> Chart:
     counts = _most(answers).figures["per_class"]
     names = {code: f"{get_diagnosis(code).name} ({counts[code]['lesions']:,})" for code in group.classes}
     rows = [
@@ -78,13 +76,13 @@ def _class_panel(answers: Sequence[RunAnswers], group: Group, figure: str) -> Ch
     return _bars(rows, list(names.values()), answers, group).properties(title=PER_CLASS[figure])
 
 
-def _group_panel(answers: Sequence[RunAnswers], group: Group, figure: str) -> Chart:
+def _group_panel(answers: Sequence[Answers], group: Series, figure: str) -> Chart:
     places, rows, missing = [], [], []
     for kind, title in KINDS.items():
         members = _most(answers).figures["subgroups"].get(kind, {})
         places.append(f"{title}{_BETWEEN}")
         for name, counts in members.items():
-            place = f"{title}{_BETWEEN}{MEMBERS.get(name, name)} ({counts['lesions']:,})"
+            place = f"{title}{_BETWEEN}{CONFIRMED_BY.get(name, name)} ({counts['lesions']:,})"
             places.append(place)
             if all(
                 one.figures["subgroups"].get(kind, {}).get(name, {}).get(figure) is None for one in answers
@@ -97,27 +95,27 @@ def _group_panel(answers: Sequence[RunAnswers], group: Group, figure: str) -> Ch
     return _bars(rows, places, answers, group, missing).properties(title=PER_GROUP[figure])
 
 
-def _most(answers: Sequence[RunAnswers]) -> RunAnswers:
+def _most(answers: Sequence[Answers]) -> Answers:
     """Returns the answers to the most photographs: a run may have been limited to fewer."""
     return max(answers, key=lambda one: len(one.labels))
 
 
-def _row(one: RunAnswers, place: str, figures: dict[str, Any], figure: str) -> list[dict[str, Any]]:
+def _row(one: Answers, place: str, figures: dict[str, Any], figure: str) -> list[dict[str, Any]]:
     """Returns the row of a bar, or none where the figure is undefined."""
     if figures.get(figure) is None:
         return []
     low, high = figures["ci95"][figure] or (None, None)
-    return [{"run": one.run.label, "place": place, "value": figures[figure], "low": low, "high": high}]
+    return [{"run": one.label, "place": place, "value": figures[figure], "low": low, "high": high}]
 
 
 def _bars(
     rows: Sequence[dict[str, Any]],
     places: Sequence[str],
-    answers: Sequence[RunAnswers],
-    group: Group,
+    answers: Sequence[Answers],
+    group: Series,
     missing: Sequence[dict[str, Any]] = (),
 ) -> Chart:
-    labels = [one.run.label for one in answers]
+    labels = [one.label for one in answers]
     # A place such as "Sex|" is the heading of those below it; "Sex|female (20)" is one of these.
     heading = f"indexof(datum.label, '{_BETWEEN}') == length(datum.label) - 1"
     axis = alt.Axis(

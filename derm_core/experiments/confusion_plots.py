@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import altair as alt
@@ -29,11 +29,10 @@ def confusion_figure(group: Group) -> Figure | None:
     shown = [run for run in group.shown if any(row["run"] == run.label for row in rows)]
     panels = []
     for run in shown:
-        matrix = _matrix(
-            (row for row in rows if row["run"] == run.label and row["epoch"] == run.best_epoch), group
-        )
+        best = (row for row in rows if row["run"] == run.label and row["epoch"] == run.best_epoch)
+        matrix = matrix_panel(best, group.classes)
         title = alt.TitleParams(run.label, subtitle=f"epoch {run.best_epoch} of {run.epochs}")
-        panels.append(matrix.properties(height=_CELL * len(group.classes), title=title))
+        panels.append(matrix.properties(title=title))
     return Figure(
         name=f"{group.task}-confusion",
         title="Confusion matrices",
@@ -46,7 +45,7 @@ def confusion_figure(group: Group) -> Figure | None:
         panels=tuple(panels),
         columns=3,
         spacing=(150, 96),
-        panel_width=max(_CELL * len(group.classes) + 20, _NARROWEST),
+        panel_width=matrix_width(len(group.classes)),
         page_panels=(_stepping(rows, group),),
         wide=True,
     )
@@ -84,15 +83,23 @@ def _stepping(rows: list[dict[str, Any]], group: Group) -> Chart:
     epoch, best = f"min({_STEP}, {ends}[{_RUN}])", f"{bests}[{_RUN}]"
     told = f"'Epoch ' + {epoch} + ' of ' + {ends}[{_RUN}] + ({epoch} == {best} ? ', the best' : '')"
     title = alt.TitleParams(expression(told))
-    matrix = _matrix(rows, group, chosen=chosen).properties(
-        height=_PAGE_CELL * len(group.classes), title=title
-    )
+    matrix = matrix_panel(rows, group.classes, cell=_PAGE_CELL, chosen=chosen).properties(title=title)
     return matrix.add_params(which, step)
 
 
-def _matrix(rows: Iterable[dict[str, Any]], group: Group, *, chosen: str = "true") -> Chart:
-    """Returns the matrix of the one row of counts for which the expression holds."""
-    codes = list(group.classes)
+def matrix_width(classes: int) -> int:
+    """Returns the width on paper of the panel of a matrix, in pixels."""
+    return max(_CELL * classes + 20, _NARROWEST)
+
+
+def matrix_panel(
+    rows: Iterable[dict[str, Any]], classes: Sequence[str], *, cell: int = _CELL, chosen: str = "true"
+) -> Chart:
+    """Returns the matrix of the one row for which the expression `chosen` holds.
+
+    `counts` of a row are the matrix, row by row, truth in rows; `cell` is the height of one of its cells in pixels.
+    """
+    codes = list(classes)
     names = [get_diagnosis(code).name for code in codes]
     size = len(codes)
     base = (
@@ -131,4 +138,4 @@ def _matrix(rows: Iterable[dict[str, Any]], group: Group, *, chosen: str = "true
             percent="format(100 * datum.share, '.0f')"
         ),
         counts.encode(text=alt.Text("count:Q", format=",d")),
-    )
+    ).properties(height=cell * size)

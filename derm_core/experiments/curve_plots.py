@@ -10,10 +10,10 @@ import altair as alt
 import numpy as np
 
 from derm_core.diagnoses import get_diagnosis
-from derm_core.experiments.answers import RunAnswers
+from derm_core.experiments.answers import Answers
 from derm_core.experiments.curves import GRID, Curve, precision_recall, reliability, roc
 from derm_core.experiments.figure import Chart, Figure, expression, rows_of
-from derm_core.experiments.marks import Group, run_colour, run_legend
+from derm_core.experiments.marks import Series, run_colour, run_legend
 
 _SIDE = 190
 _ROW = 0.075
@@ -23,19 +23,19 @@ _UNIT = [0, 0.2, 0.4, 0.6, 0.8, 1]
 _Draw = Callable[..., Curve | None]
 
 
-def curve_figures(answers: Sequence[RunAnswers], group: Group, on: str, *, bootstrap: int) -> list[Figure]:
-    """Returns ROC curves, precision-recall curves and reliability diagrams of the best epochs.
+def curve_figures(answers: Sequence[Answers], group: Series, on: str, *, bootstrap: int) -> list[Figure]:
+    """Returns ROC curves and precision-recall curves of answers.
 
     Args:
-        answers: of the group's runs, on one split.
-        group: the runs of the task.
-        on: says which photographs were answered.
+        answers: to one split.
+        group: what is drawn side by side.
+        on: says which photographs were answered, and by what.
         bootstrap: how many sets of lesions are drawn for a band.
     """
     subjects = _subjects(group)
     one = "Malignant lesions against benign ones"
     each = f"{one}, then each diagnosis against all others" if len(subjects) > 1 else one
-    bands = f"Bands and brackets: 95%, by {bootstrap:,} draws of whole lesions."
+    bands = _bands(bootstrap)
     roc_panels = [
         _panel(answers, group, subject, roc, "auc", ("1 − specificity", "sensitivity"), bootstrap)
         for subject in subjects
@@ -56,7 +56,7 @@ def curve_figures(answers: Sequence[RunAnswers], group: Group, on: str, *, boots
         Figure(
             name=f"{group.task}-roc",
             title="ROC curves",
-            caption=f"{each}, on {on}; best epoch of each run. Figures: area under the curve. {bands} Dashed: chance.",
+            caption=f"{each}, on {on}. Figures: area under the curve. {bands} Dashed: chance.",
             panels=tuple(panel for panel in roc_panels if panel is not None),
             **square,
         ),
@@ -64,31 +64,30 @@ def curve_figures(answers: Sequence[RunAnswers], group: Group, on: str, *, boots
             name=f"{group.task}-precision-recall",
             title="Precision-recall curves",
             caption=(
-                f"{each}, on {on}; best epoch of each run. Figures: average precision. {bands} Dashed: the share of "
+                f"{each}, on {on}. Figures: average precision. {bands} Dashed: the share of "
                 "such photographs, which is the precision of answering at random."
             ),
             panels=tuple(panel for panel in pr_panels if panel is not None),
             **square,
         ),
-        _reliability_figure(answers, group, on, bands, bootstrap),
     ]
 
 
-def _subjects(group: Group) -> list[str | None]:
+def _subjects(group: Series) -> list[str | None]:
     """Returns what curves are drawn of: malignancy (None), and each class where there are more than two."""
     return [None, *(group.classes if len(group.classes) > 2 else ())]
 
 
-def _positives(one: RunAnswers, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
+def _positives(one: Answers, subject: str | None) -> tuple[np.ndarray, np.ndarray]:
     if subject is None:
         return one.malignant, one.risk
-    column = one.run.classes.index(subject)
+    column = one.classes.index(subject)
     return one.labels == column, one.probabilities[:, column]
 
 
 def _panel(
-    answers: Sequence[RunAnswers],
-    group: Group,
+    answers: Sequence[Answers],
+    group: Series,
     subject: str | None,
     draw: _Draw,
     figure: str,
@@ -105,7 +104,7 @@ def _panel(
         curve = draw(is_positive, score, one.lesions, bootstrap=bootstrap)
         if curve is None:
             continue
-        label = one.run.label
+        label = one.label
         corners += [{"run": label, "x": x, "y": y} for x, y in zip(curve.x, curve.y, strict=True)]
         band += [
             {"run": label, "x": x, "low": low, "high": high}
@@ -152,7 +151,7 @@ def _panel(
     return alt.layer(*layers).properties(height=_SIDE, title=title)
 
 
-def _interval_text(one: RunAnswers, subject: str | None, figure: str) -> str:
+def _interval_text(one: Answers, subject: str | None, figure: str) -> str:
     source = one.figures if subject is None else one.figures["per_class"][subject]
     name = f"malignant_{figure}" if subject is None else figure
     return interval_text(source[name], source["ci95"][name])
@@ -165,9 +164,15 @@ def interval_text(value: float | None, ends: Sequence[float] | None) -> str:
     return f"{value:.2f} ({ends[0]:.2f}–{ends[1]:.2f})"
 
 
-def _reliability_figure(
-    answers: Sequence[RunAnswers], group: Group, on: str, bands: str, bootstrap: int
-) -> Figure:
+def _bands(bootstrap: int) -> str:
+    return f"Bands and brackets: 95%, by {bootstrap:,} draws of whole lesions."
+
+
+def reliability_figure(answers: Sequence[Answers], group: Series, on: str, *, bootstrap: int) -> Figure:
+    """Returns reliability diagrams: of the most likely diagnosis, and of the risk of malignancy.
+
+    The arguments are those of `curve_figures`.
+    """
     panels = []
     for one in answers:
         top = one.probabilities.max(axis=1)
@@ -182,9 +187,9 @@ def _reliability_figure(
         title="Reliability",
         caption=(
             "How often what was stated held true: the probability of the most likely diagnosis, with the expected "
-            f"calibration error, and the risk of malignancy, on {on}; best epoch of each run, before the temperature "
-            "scaling that a bundle gets. On the dashed line, 70% means seven of ten; below it, answers are too sure. "
-            f"Grey bars: share of the photographs in each bin. {bands}"
+            f"calibration error, and the risk of malignancy, on {on}. On the dashed line, 70% means seven of ten; "
+            "below it, answers are too sure. "
+            f"Grey bars: share of the photographs in each bin. {_bands(bootstrap)}"
         ),
         panels=tuple(panels),
         columns=4,
@@ -195,15 +200,15 @@ def _reliability_figure(
 
 
 def _reliability_panel(
-    one: RunAnswers,
+    one: Answers,
     stated: np.ndarray,
     holds: np.ndarray,
-    group: Group,
+    group: Series,
     words: tuple[str, str],
     bootstrap: int,
 ) -> Chart:
     bins = reliability(stated, holds, one.lesions, bootstrap=bootstrap)
-    rows = [asdict(found) | {"run": one.run.label} for found in bins]
+    rows = [asdict(found) | {"run": one.label} for found in bins]
     scale, axis = alt.Scale(domain=[0, 1], padding=0), alt.Axis(values=_UNIT, format="~g")
     x = alt.X("stated:Q", title="stated probability", scale=scale, axis=axis)
     upright: dict[str, Any] = {"title": "share that holds true", "scale": scale, "axis": axis}
@@ -226,5 +231,5 @@ def _reliability_panel(
         base.mark_line(strokeWidth=1.6).encode(y=y, color=colour),
         base.mark_point(filled=True, size=30, opacity=1).encode(y=y, color=colour, tooltip=tips),
     ]
-    heading = alt.TitleParams(one.run.label, subtitle=", ".join(filter(None, words)))
+    heading = alt.TitleParams(one.label, subtitle=", ".join(filter(None, words)))
     return alt.layer(*layers).properties(height=_SIDE, title=heading)

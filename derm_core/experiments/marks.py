@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import altair as alt
 
@@ -30,6 +30,26 @@ _SOLID, _DASHED = [1, 0], [5, 3]
 _LINES = alt.Legend()
 
 
+class Series(Protocol):
+    """What is drawn side by side on one task."""
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Codes in order."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of those with a colour of their own, in the order of the colours."""
+
+    @property
+    def grey(self) -> int:
+        """How many have none."""
+
+
 @dataclass(frozen=True)
 class Group:
     """The runs of one task in a report.
@@ -49,6 +69,16 @@ class Group:
         return self.runs[0].classes
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the shown runs, in the order of the colours."""
+        return tuple(run.label for run in self.shown)
+
+    @property
+    def grey(self) -> int:
+        """How many runs have no colour of their own."""
+        return len(self.runs) - len(self.shown)
+
+    @property
     def others(self) -> tuple[ReportedRun, ...]:
         """The runs that are drawn in grey."""
         return tuple(run for run in self.runs if run not in self.shown)
@@ -63,20 +93,20 @@ def group_of(runs: Sequence[ReportedRun], on: str) -> Group:
     return Group(runs[0].task, tuple(runs), tuple(shown_runs(runs, SHOWN_RUNS)), on)
 
 
-def run_colour(group: Group, *, legend: alt.Legend | None = _LINES) -> alt.Color:
+def run_colour(series: Series, *, legend: alt.Legend | None = _LINES) -> alt.Color:
     """Returns the encoding that gives each shown run its colour; None for what the legend leaves out."""
-    return alt.Color("run:N", scale=alt.Scale(domain=[run.label for run in group.shown]), legend=legend)
+    return alt.Color("run:N", scale=alt.Scale(domain=list(series.labels)), legend=legend)
 
 
-def run_legend(group: Group) -> tuple[LegendEntry, ...]:
+def run_legend(series: Series) -> tuple[LegendEntry, ...]:
     """Returns the page's legend of the runs."""
-    entries = tuple(LegendEntry(run.label, place) for place, run in enumerate(group.shown))
-    return entries + ((LegendEntry(others_text(group), None),) if group.others else ())
+    entries = tuple(LegendEntry(label, place) for place, label in enumerate(series.labels))
+    return entries + ((LegendEntry(others_text(series), None),) if series.grey else ())
 
 
-def others_text(group: Group) -> str:
+def others_text(series: Series) -> str:
     """Returns how many runs are grey, in words."""
-    count = len(group.others)
+    count = series.grey
     return f"{count} other run{'s' if count > 1 else ''}"
 
 

@@ -13,11 +13,11 @@ from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError, DermError
 from derm_core.evaluation.intervals import REPLICATES
 from derm_core.evaluation.malignancy import Figures
-from derm_core.experiments.answers import RunAnswers, answer_run
+from derm_core.experiments.answers import SENSITIVITY, RunAnswers, answer_run
 from derm_core.experiments.bar_plots import bar_figures
 from derm_core.experiments.candidate import Candidate, data_name, open_candidate
 from derm_core.experiments.confusion_plots import confusion_figure
-from derm_core.experiments.curve_plots import curve_figures
+from derm_core.experiments.curve_plots import curve_figures, reliability_figure
 from derm_core.experiments.figure import Figure, save_figure
 from derm_core.experiments.marks import Group, group_of
 from derm_core.experiments.plots import METRICS, epoch_figures
@@ -151,10 +151,14 @@ def _groups(runs: Sequence[ReportedRun], candidates: Mapping[str, Candidate]) ->
 def _figures(group: Group, answers: Sequence[RunAnswers], bootstrap: int) -> list[Figure]:
     figures: list[Figure | None] = [*epoch_figures(group), confusion_figure(group), weight_figure(group)]
     if answers:
-        on = _answered(answers)
+        on = (
+            f"{_answered(answers)}; best epoch of each run, before the temperature scaling that a bundle gets"
+        )
         figures += curve_figures(answers, group, on, bootstrap=bootstrap)
+        figures.append(reliability_figure(answers, group, on, bootstrap=bootstrap))
         figures.append(selective_figure(answers, group, on, bootstrap=bootstrap))
-        figures += bar_figures(answers, group, on)
+        point = f"the threshold that finds {SENSITIVITY:.0%} of them in all of these photographs"
+        figures += bar_figures(answers, group, on, point=point)
         best = max(answers, key=lambda one: one.figures["macro_f1"] or 0.0)
         figures.append(sample_figure(best, group, _answered([best])))
     return [figure for figure in figures if figure is not None]

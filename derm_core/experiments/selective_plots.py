@@ -8,23 +8,23 @@ from typing import Any
 import altair as alt
 
 from derm_core.evaluation.selective import selective_curve, selective_figures
-from derm_core.experiments.answers import RunAnswers
+from derm_core.experiments.answers import Answers
 from derm_core.experiments.curve_plots import interval_text
 from derm_core.experiments.figure import Figure, rows_of
-from derm_core.experiments.marks import Group, run_colour, run_legend
+from derm_core.experiments.marks import Series, run_colour, run_legend
 
 _HEIGHT, _WIDTH = 240, 360
 _ROOM = 0.02
 """Free accuracy below the lowest curve."""
 
 
-def selective_figure(answers: Sequence[RunAnswers], group: Group, on: str, *, bootstrap: int) -> Figure:
-    """Returns accuracy against coverage of the best epoch of each run.
+def selective_figure(answers: Sequence[Answers], group: Series, on: str, *, bootstrap: int) -> Figure:
+    """Returns accuracy against coverage.
 
     Args:
-        answers: of the group's runs, on one split.
-        group: the runs of the task.
-        on: says which photographs were answered.
+        answers: to one split.
+        group: what is drawn side by side.
+        on: says which photographs were answered, and by what.
         bootstrap: how many sets of lesions are drawn for a band.
     """
     rows, areas = [], []
@@ -32,14 +32,14 @@ def selective_figure(answers: Sequence[RunAnswers], group: Group, on: str, *, bo
         right, sure = one.probabilities.argmax(axis=1) == one.labels, one.probabilities.max(axis=1)
         curve = selective_curve(right, sure, one.lesions, bootstrap=bootstrap)
         rows += [
-            {"run": one.run.label, "coverage": coverage, "accuracy": accuracy, "low": low, "high": high}
+            {"run": one.label, "coverage": coverage, "accuracy": accuracy, "low": low, "high": high}
             for coverage, accuracy, low, high in zip(
                 curve.coverage, curve.accuracy, curve.low, curve.high, strict=True
             )
         ]
         figures = selective_figures(right, sure, one.lesions, bootstrap=bootstrap)
         area, ends = figures["risk_coverage_area"], figures["ci95"]["risk_coverage_area"]
-        areas.append(f"{one.run.label} {interval_text(area, ends)}")
+        areas.append(f"{one.label} {interval_text(area, ends)}")
     scale = alt.Scale(domain=[max(0.0, min(row["low"] for row in rows) - _ROOM), 1], nice=False)
     upright: dict[str, Any] = {
         "title": "accuracy of what is answered",
@@ -71,7 +71,7 @@ def selective_figure(answers: Sequence[RunAnswers], group: Group, on: str, *, bo
         title="Answering less",
         caption=(
             "Accuracy of the answers whose probability is highest, by the share of the photographs that they make up, "
-            f"on {on}; best epoch of each run. Area between the curve and 100% (risk-coverage area, lower is better): "
+            f"on {on}. Area between the curve and 100% (risk-coverage area, lower is better): "
             f"{'; '.join(areas)}. Bands: 95%, by {bootstrap:,} draws of whole lesions."
         ),
         panels=(alt.layer(*layers).properties(height=_HEIGHT),),

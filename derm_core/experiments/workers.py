@@ -11,6 +11,8 @@ from typing import Any
 
 from derm_core.errors import DermError
 
+_SECONDS_TO_END = 5.0
+
 
 def run_workers(count: int, work: Callable[..., object], arguments: Sequence[Any]) -> list[int]:
     """Calls `work(*arguments)` in `count` new processes and waits for all of them.
@@ -39,6 +41,12 @@ def run_workers(count: int, work: Callable[..., object], arguments: Sequence[Any
             worker.start()
         for worker in workers:
             worker.join()
+    except KeyboardInterrupt:
+        # Those that were interrupted with this process clear up by themselves.
+        for worker in workers:
+            if worker.pid is not None:
+                worker.join(_SECONDS_TO_END)
+        raise
     finally:
         for worker in workers:
             if worker.is_alive():
@@ -61,8 +69,8 @@ def _begin(
     except DermError as err:
         refused.put(err)
     except KeyboardInterrupt:
-        # The process that was interrupted with this one says so.
-        os._exit(1)
+        # The process that was interrupted with this one says so. What multiprocessing made is cleared up on this way.
+        raise SystemExit(1) from None
 
 
 def _end_with_parent() -> None:

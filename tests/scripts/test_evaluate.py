@@ -429,3 +429,51 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.
     make_dataset(tmp_path / "data", of_each=3)
     with pytest.raises(BundleError, match="nobody"):
         run(monkeypatch, "--model", tmp_path / "nobody", "--data", tmp_path / "data")
+
+
+def test_plots_show_the_answers_that_were_measured(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    out = tmp_path / "out.json"
+    run(
+        monkeypatch,
+        "--model",
+        "bundled",
+        "--data",
+        tmp_path / "data",
+        "--plots",
+        tmp_path / "plots",
+        "--json",
+        out,
+    )
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
+    kinds = ("confusion", "roc", "precision-recall", "reliability", "selective", "classes", "subgroups")
+    assert names == {f"ham7-{kind}.{ending}" for kind in kinds for ending in ("png", "svg")}
+    figures = json.loads(out.read_text())
+    written = (tmp_path / "plots" / "ham7-reliability.svg").read_text("utf-8")
+    assert f"error {figures['ece']:.2f}" in written
+    with Image.open(tmp_path / "plots" / "ham7-confusion.png") as drawn:
+        assert drawn.width > 600
+
+
+def test_where_malignancy_alone_is_known_its_curves_are_drawn(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data", ("benign", "malignant"))
+    run(monkeypatch, "--model", "bundled", "--data", tmp_path / "data", "--plots", tmp_path / "plots")
+    names = {path.stem for path in (tmp_path / "plots").iterdir()}
+    assert names == {"malignancy-roc", "malignancy-precision-recall"}
+
+
+def test_plots_never_replace_what_is_no_plot(
+    tmp_path: Path, asked: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(tmp_path / "data")
+    kept = tmp_path / "plots" / "thesis.docx"
+    kept.parent.mkdir()
+    kept.write_text("five years")
+    with pytest.raises(ConfigError, match=r"thesis\.docx is none"):
+        run(monkeypatch, "--model", "bundled", "--data", tmp_path / "data", "--plots", tmp_path / "plots")
+    assert kept.read_text() == "five years"
+    assert asked.predictor.asked == []
