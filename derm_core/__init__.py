@@ -64,13 +64,15 @@ if TYPE_CHECKING:
     from derm_core.serving.case_index import load_similar_cases
     from derm_core.serving.context import SEXES, SITES, PatientContext
     from derm_core.serving.description import read_description
+    from derm_core.serving.gathering import GatheringPredictor
     from derm_core.serving.lesion_area import lesion_share
-    from derm_core.serving.loading import load_predictor
+    from derm_core.serving.loading import load_predictor, usual_runtime
     from derm_core.serving.machine_state import MachineState, machine_state
     from derm_core.serving.many_files import find_pictures, predict_files
     from derm_core.serving.prediction import Explanation, Explanations, Prediction, QualityFlag
     from derm_core.serving.predictor import Predictor
-    from derm_core.serving.registry import RegisteredBundle, Registry, default_registry, home_folder
+    from derm_core.serving.registered_bundle import RegisteredBundle
+    from derm_core.serving.registry import Registry, default_registry, home_folder
     from derm_core.serving.similar_cases import SimilarCase, SimilarCases
     from derm_core.serving.wording import percent, percents_apart, plausible_words
     from derm_core.training.config import load_recipe, recipe_names
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from derm_core.training.recipe_summary import recipe_summary
     from derm_core.training.records import read_records
     from derm_core.training.run_folder import read_run_config
+    from derm_core.zip_end import read_zip_end
 
 __version__ = "0.1.0"
 
@@ -104,6 +107,7 @@ _HOME_OF = {
     "Explanation": "derm_core.serving.prediction",
     "ExplanationMethod": "derm_core.serving.attribution",
     "Explanations": "derm_core.serving.prediction",
+    "GatheringPredictor": "derm_core.serving.gathering",
     "InvalidImageError": "derm_core.errors",
     "MachineState": "derm_core.serving.machine_state",
     "NOTICE": "derm_core.diagnoses",
@@ -111,7 +115,7 @@ _HOME_OF = {
     "Prediction": "derm_core.serving.prediction",
     "Predictor": "derm_core.serving.predictor",
     "QualityFlag": "derm_core.serving.prediction",
-    "RegisteredBundle": "derm_core.serving.registry",
+    "RegisteredBundle": "derm_core.serving.registered_bundle",
     "Registry": "derm_core.serving.registry",
     "ReportedAnswer": "derm_core.reporting.answered",
     "ReviewedCase": "derm_core.data.reviewed",
@@ -162,11 +166,13 @@ _HOME_OF = {
     "read_description": "derm_core.serving.description",
     "read_records": "derm_core.training.records",
     "read_run_config": "derm_core.training.run_folder",
+    "read_zip_end": "derm_core.zip_end",
     "recipe_names": "derm_core.training.config",
     "recipe_summary": "derm_core.training.recipe_summary",
     "rows_at": "derm_core.serving.answer_journal",
     "unpack_bundle": "derm_core.serving.bundle_archive",
     "unpack_heatmap": "derm_core.explanation.kept_heatmap",
+    "usual_runtime": "derm_core.serving.loading",
     "write_case_file": "derm_core.interchange.case_file",
     "write_dataset": "derm_core.data.table",
     "write_report": "derm_core.experiments.report",
@@ -203,6 +209,7 @@ __all__ = [
     "Explanation",
     "ExplanationMethod",
     "Explanations",
+    "GatheringPredictor",
     "InvalidImageError",
     "MachineState",
     "PatientContext",
@@ -256,11 +263,13 @@ __all__ = [
     "read_description",
     "read_records",
     "read_run_config",
+    "read_zip_end",
     "recipe_names",
     "recipe_summary",
     "rows_at",
     "unpack_bundle",
     "unpack_heatmap",
+    "usual_runtime",
     "write_case_file",
     "write_dataset",
     "write_report",

@@ -12,11 +12,17 @@ from typing import IO
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file and waits until it is on the disk."""
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Writes a file and waits until it is on the disk; where that fails, as on a full disk, no part of it is left."""
+    try:
+        with path.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        with suppress(OSError):
+            if path.is_file():  # never a device
+                path.unlink()
+        raise
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -74,7 +74,8 @@ def load_image(
         raise InvalidImageError(f"{name} must not be read ({err.strerror}). Change its permissions.") from err
     except UnidentifiedImageError as err:
         raise InvalidImageError(
-            f"{name} is not a picture that can be read ({_length_of(source)}). Wanted: {FORMAT_NAMES}."
+            f"{_name_of(source, unnamed='The file')} is not a picture that can be read ({_length_of(source)}). "
+            f"Wanted: {FORMAT_NAMES}."
         ) from err
     except Image.DecompressionBombError as err:
         # Pillow has a limit of its own, above which it opens nothing; it knows the size, but tells it in words only.
@@ -133,6 +134,10 @@ def _opened(source: ImageSource) -> Iterator[BinaryIO]:
     elif isinstance(source, str | os.PathLike):
         with open(source, "rb") as stream:
             yield stream
+    elif not hasattr(source, "read"):
+        raise InvalidImageError(
+            f"A picture was given as {type(source).__name__}. Wanted: a path, bytes or an open binary file."
+        )
     elif source.seekable():
         source.seek(0)
         yield source
@@ -211,15 +216,13 @@ def _draft_size(size: tuple[int, int], min_side: int) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def _name_of(source: ImageSource) -> str:
-    if isinstance(source, str | os.PathLike):
-        return Path(source).name
-    return "The picture"
+def _name_of(source: ImageSource, unnamed: str = "The picture") -> str:
+    return Path(source).name or repr(str(source)) if isinstance(source, str | os.PathLike) else unnamed
 
 
 def _length_of(source: ImageSource) -> str:
     if isinstance(source, bytes):
-        return f"{len(source)} bytes"
+        return f"{len(source):,} bytes"
     if isinstance(source, str | os.PathLike):
-        return f"{Path(source).stat().st_size} bytes"
+        return f"{Path(source).stat().st_size:,} bytes"
     return "unknown content"

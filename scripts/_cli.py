@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import NoReturn, Protocol, TextIO, TypeVar
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, TextIO, TypeVar
 
 try:
     from derm_core.errors import DermError
@@ -27,6 +31,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 DONE, FAILED, WRONG_INPUT = 0, 1, 2
+_LEAST_RATE = 0.1
+"""A second; below it is told how long each takes."""
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -40,15 +46,16 @@ class CommandParser(argparse.ArgumentParser):
 def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Runs a command and ends the process with its status.
 
-    0 where `main` returns None or 0; 2 with one line on stderr where it raises a DermError (argparse exits with 2 by
-    itself); 1 with a traceback for any other exception, and 1 without one where the user interrupts it or the reader
-    of its output has gone away.
+    0 where `main` returns None or 0; 2 with one line on stderr where it raises a DermError or a file may not be opened
+    (argparse exits with 2 by itself); 1 with a traceback for any other exception, and 1 without one where the user
+    interrupts it, the reader of its output has gone away, or the disk is full.
     """
     # NumPy's products are small here: shared between threads they took up to ten times as long, waiting included. It
     # reads this when it is imported, which the commands do in `main`.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        status = main() or DONE
+        with _plain_warnings():
+            status = main() or DONE
         sys.stdout.flush()
     except DermError as err:
         print(f"error: {_one_line(str(err))}", file=sys.stderr)
@@ -60,10 +67,48 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
         # Python flushes stdout once more as it ends: give it a place to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = FAILED
-    except Exception:
-        traceback.print_exc()
-        status = FAILED
+    except Exception as err:
+        status, sentence = _refused_by_the_disk(err)
+        if sentence:
+            print(f"error: {_one_line(sentence)}", file=sys.stderr)
+        else:
+            traceback.print_exc()
     raise SystemExit(status)
+
+
+def _refused_by_the_disk(err: Exception) -> tuple[int, str]:
+    """Returns the status, and what to do where no code is at fault but a full disk or missing permissions."""
+    number = err.errno if isinstance(err, OSError) else None
+    if isinstance(err, OSError) and number in (errno.ENOSPC, errno.EDQUOT):
+        return FAILED, (
+            f"The disk is full ({err.strerror}): the rest could not be written. Make room, and run the command again, "
+            "with --resume where it has that."
+        )
+    if isinstance(err, OSError) and number in (errno.EACCES, errno.EPERM, errno.EROFS) and err.filename:
+        path = Path(os.fsdecode(err.filename))
+        # What is to appear whole is written under a hidden name beside its place, which tells nobody anything.
+        named = path.parent if path.name.startswith(".") else path
+        return WRONG_INPUT, (
+            f"{named} may not be opened or written ({err.strerror}). Change its permissions, or name another place."
+        )
+    return FAILED, ""
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Shows what derm_core warns of in one line, as it shows errors; other warnings are for programmers, and stay."""
+    usual = warnings.formatwarning
+
+    def plain(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> str:
+        if category is UserWarning:
+            return f"warning: {_one_line(str(message))}\n"
+        return usual(message, category, *where, **more)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 class Progress(Protocol[T_co]):
@@ -149,7 +194,8 @@ class PlainLines(Iterable[T]):
 
     def update(self, n: int = 1) -> None:
         self._done += n
-        if self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+        # The line of the last one is close's.
+        if self._done != self._total and self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
             self._print_line()
 
     def close(self) -> None:
@@ -167,7 +213,8 @@ class PlainLines(Iterable[T]):
         parts = [f"{self._done}/{self._total} {self._unit}" if self._total else f"{self._done} {self._unit}"]
         if self._total:
             parts[0] += f" ({100 * self._done / self._total:.0f}%)"
-        parts.append(f"{rate:.1f} {self._unit}/s")
+        is_slow = 0 < rate < _LEAST_RATE
+        parts.append(f"{1 / rate:.0f} s each" if is_slow else f"{rate:.1f} {self._unit}/s")
         if self._total and rate > 0 and self._done < self._total:
             parts.append(f"{_minutes((self._total - self._done) / rate)} left")
         else:

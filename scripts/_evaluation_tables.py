@@ -89,7 +89,7 @@ def readable(figures: Mapping[str, Any]) -> str:
             class_table(figures["per_class"]),
             confusion_table(figures["classes"], figures["confusion_matrix"]),
         ]
-    parts += [group_table(kind, groups) for kind, groups in figures["subgroups"].items()]
+    parts += group_tables(figures["subgroups"])
     if figures["sources"]:
         parts.append(sources_table(figures["sources"]))
     if figures["group_differences"]:
@@ -202,6 +202,11 @@ def class_table(per_class: Mapping[str, Mapping[str, Any]]) -> str:
 def confusion_table(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
     rows = [[code, "", *(str(count) for count in row)] for code, row in zip(classes, matrix, strict=True)]
     return table(["truth", "answered:", *classes], rows)
+
+
+def group_tables(subgroups: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Returns a table a kind of group; none where the dataset knows nothing of that kind."""
+    return [group_table(kind, groups) for kind, groups in subgroups.items() if set(groups) != {"unknown"}]
 
 
 def group_table(kind: str, groups: Mapping[str, Mapping[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import ipaddress
 import os
 import socket
@@ -80,9 +81,18 @@ def check_free(host: str, port: int) -> None:
             probe.bind(address)
             probe.listen(1)
     except OSError as err:
+        if isinstance(err, socket.gaierror) or err.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(
+                f"{host} is no address of this machine ({err.strerror or err}). Name one that is, or 0.0.0.0 for all "
+                "of them: scripts/server --host 127.0.0.1"
+            ) from err
+        # Ports below 1024 are the administrator's: nothing need listen there.
+        step, other = "Stop what listens there, or choose", port + 1 if port < 65535 else 5000
+        if err.errno == errno.EACCES:
+            step, other = "Choose", 5000
         raise ConfigError(
-            f"Port {port} of {host} cannot be used: {err.strerror or err}. Stop what listens there, or choose another: "
-            f"scripts/server --port {port + 1 if port < 65535 else 5000}"
+            f"Port {port} of {host} cannot be used: {err.strerror or err}. {step} another: "
+            f"scripts/server --port {other}"
         ) from err
 
 
@@ -100,8 +110,10 @@ def prepare() -> None:
             # The process that serves is a copy of this one, and must not share its connections.
             db.engine.dispose()
     except OperationalError as err:
+        reason = str(err.orig).strip()
+        end = "" if reason.endswith((".", "?")) else "."  # PostgreSQL writes sentences, SQLite words
         raise ConfigError(
-            f"The database cannot be used: {err.orig} Check DERM_DATABASE_URL and DERM_HOME."
+            f"The database cannot be used: {reason}{end} Check DERM_DATABASE_URL and DERM_HOME."
         ) from err
     except OSError as err:
         raise ConfigError(f"{err}. Set DERM_HOME to a folder that can be written.") from err

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from _cli import CommandParser, progress, run_command
 
+from _options import natural, positive
+
 from derm_core.diagnoses import DIAGNOSES, NOTICE
 from derm_core.errors import ConfigError
 from derm_core.files import replace_file
@@ -89,20 +91,6 @@ def parse_arguments() -> argparse.Namespace:
         )
         command.add_argument("--device", help="cpu, cuda, ... (default: DERM_DEVICE, or what there is)")
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
-    return number
-
-
-def natural(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return number
 
 
 def build_index(arguments: argparse.Namespace) -> None:

@@ -17,10 +17,15 @@ from derm_core.data.image_folder import read_image_folder
 from derm_core.data.inspection import KINDS, Inspection, inspect_pictures
 from derm_core.data.known_lesions import adopt_lesions
 from derm_core.data.preparation import SplitPlan, prepare
-from derm_core.data.source import Source, name_some
+from derm_core.data.source import PICTURE_SUFFIXES, Source, name_some
 from derm_core.data.table import Dataset, check_free
 from derm_core.diagnoses import TASKS, get_task
 from derm_core.errors import ConfigError, unknown_name
+
+WHY_UNUSED = {
+    "ham10000": "the table does not list them",
+    "folder": f"no pictures of a kind that is read ({', '.join(PICTURE_SUFFIXES)}), or in no class that is taken",
+}
 
 
 def main() -> None:
@@ -46,7 +51,7 @@ def main() -> None:
         raise
     write_json(arguments.json, findings(source, inspection) | contents(dataset))
     if arguments.json != "-":
-        print_summary(source, inspection, dataset)
+        print_summary(source, inspection, dataset, why_unused=WHY_UNUSED[arguments.source])
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -184,19 +189,24 @@ def write_json(target: str | None, summary: dict[str, Any]) -> None:
         Path(target).write_text(text, encoding="utf-8")
 
 
-def print_summary(source: Source, inspection: Inspection, dataset: Dataset) -> None:
+def print_summary(source: Source, inspection: Inspection, dataset: Dataset, *, why_unused: str) -> None:
     for kind in KINDS:
         if names := [problem.name for problem in inspection.of_kind(kind)]:
             print(f"left out, {kind}: {len(names)} ({name_some(names)})")
     if inspection.copies:
         print(f"copies within one lesion, kept: {len(inspection.copies)} ({name_some(inspection.copies)})")
     if source.unused:
-        print(f"files not used: {len(source.unused)} ({name_some(source.unused)})")
+        print(f"files not used: {len(source.unused)} ({name_some(source.unused)}): {why_unused}")
     summary = contents(dataset)
     print(f"{summary['dataset']}: {summary['pictures']} pictures of {summary['lesions']} lesions")
     for split, part in summary["splits"].items():
         mix = ", ".join(f"{code} {count}" for code, count in part["diagnoses"].items())
         print(f"  {split}: {part['pictures']} pictures of {part['lesions']} lesions ({mix})")
+        if absent := [code for code in summary["diagnoses"] if code not in part["diagnoses"]]:
+            print(f"    none of {', '.join(absent)}")
+    listed = {row.diagnosis for row in source.rows}
+    if gone := sorted(listed - set(summary["diagnoses"])):
+        print(f"left without a picture: {', '.join(gone)}")
 
 
 if __name__ == "__main__":

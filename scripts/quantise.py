@@ -12,6 +12,8 @@ from pathlib import Path
 
 from _cli import FAILED, CommandParser, progress, run_command
 
+from _options import add_model_and_data, positive
+
 from derm_core.data.table import load_dataset
 from derm_core.errors import ConfigError
 
@@ -56,15 +58,7 @@ def main() -> int | None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = CommandParser(description=__doc__)
-    parser.add_argument(
-        "--model",
-        metavar="NAME|FOLDER",
-        required=True,
-        help="'bundled', a registered name, or a bundle's folder",
-    )
-    parser.add_argument(
-        "--data", metavar="DATASET", type=Path, required=True, help="as prepare_data wrote it"
-    )
+    add_model_and_data(parser)
     parser.add_argument(
         "--split", default="val", help="what it is measured on, against the reference (default: val)"
     )
@@ -75,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
         help="what it is calibrated on (default: train)",
     )
     parser.add_argument(
-        "--pictures", metavar="N", type=int, default=300, help="of these, so many (default: 300)"
+        "--pictures", metavar="N", type=positive, default=300, help="of these, so many (default: 300)"
     )
     parser.add_argument(
         "--threads",
@@ -84,10 +78,7 @@ def parse_arguments() -> argparse.Namespace:
         help="cores to use (default: DERM_THREADS, or all)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
-    arguments = parser.parse_args()
-    if arguments.pictures < 1:
-        parser.error(f"argument --pictures: {arguments.pictures} is not a number above 0")
-    return arguments
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

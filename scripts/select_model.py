@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from _cli import CommandParser, progress, run_command
 
 if TYPE_CHECKING:
-    from derm_core import Prediction
+    from derm_core import Prediction, RegisteredBundle
 
 
 def main() -> None:
@@ -84,7 +85,7 @@ def main() -> None:
         arguments.metric,
         image_sizes=arguments.image_sizes,
         average=arguments.average,
-        progress=_show,
+        progress=partial(_show, "answering to rank"),
     )
     best = choose_run(ranked, arguments.prefer)
     table = json.dumps(plain_ranking(ranked, best), indent=2)
@@ -111,7 +112,7 @@ def main() -> None:
             origin=arguments.origin,
             evaluate_command=f"scripts/evaluate.py --model {reference} --data DATASET --split test",
             overwrite=arguments.overwrite,
-            progress=_show,
+            progress=partial(_show, "answering for the card"),
         )
         print(
             f"Bundle {description.name} {description.version}, weights {description.weights_sha256[:12]}",
@@ -120,12 +121,24 @@ def main() -> None:
         print(f", in {folder}." if arguments.out else ".")
         if arguments.register:
             registered = default_registry().register(arguments.register, folder)
-            serving = "serves" if registered.serves else "does not serve yet"
-            print(f"Registered as {registered.name}@{registered.version}; it {serving}.")
+            print(_registration(registered))
 
 
-def _show(answers: Iterable[Prediction], count: int) -> Iterable[Prediction]:
-    return progress(answers, total=count, description="answering")
+def _show(description: str, answers: Iterable[Prediction], count: int) -> Iterable[Prediction]:
+    return progress(answers, total=count, description=description)
+
+
+def _registration(registered: RegisteredBundle) -> str:
+    name, version = registered.name, f"{registered.name}@{registered.version}"
+    if registered.serves:
+        return (
+            f"Registered as {version}, which {name!r} means from now on. DERM_MODEL={name}, or the website's models "
+            "page, makes it answer."
+        )
+    return (
+        f"Registered as {version}; {name!r} goes on to mean an earlier version. DERM_MODEL={version}, or the website's "
+        "models page, makes it answer."
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,13 +59,13 @@ def main() -> None:
             )
         if arguments.mlflow:
             observers.append(stack.enter_context(MLflowObserver(arguments.mlflow, arguments.out, config)))
-        fit(
-            config,
-            load_dataset(arguments.data),
-            arguments.out,
-            resume=arguments.resume,
-            observer=Observers(*observers),
-        )
+        dataset = load_dataset(arguments.data)
+        try:
+            fit(config, dataset, arguments.out, resume=arguments.resume, observer=Observers(*observers))
+        except KeyboardInterrupt:
+            if arguments.out.exists():
+                print("The same command with --resume goes on from the last checkpoint.", file=sys.stderr)
+            raise
     print(f"{arguments.out}: trained. Compare runs and make a bundle with scripts/select_model.py.")
 
 

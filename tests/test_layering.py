@@ -14,7 +14,7 @@ import derm_core
 ROOT = Path(__file__).parent.parent
 
 LAYERS = (
-    {"errors", "heic", "upright"},
+    {"ahead", "errors", "file_lock", "heic", "lasting", "upright", "zip_end"},
     {"diagnoses", "files", "images"},
     {"data", "models"},
     {"evaluation", "explanation"},

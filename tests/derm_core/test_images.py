@@ -9,6 +9,7 @@ import threading
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,12 +167,26 @@ def test_text_named_jpg_is_refused_with_its_name_and_what_is_wanted(tmp_path: Pa
         load_image(path)
 
 
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (None, "A picture was given as NoneType. Wanted: a path, bytes or an open binary file."),
+        (5, "A picture was given as int. Wanted: a path, bytes or an open binary file."),
+        ("", "'' does not exist. Check the path."),
+    ],
+)
+def test_what_names_no_picture_is_refused_in_a_sentence(source: Any, sentence: str) -> None:
+    with pytest.raises(InvalidImageError) as refusal:
+        load_image(source)
+    assert str(refusal.value) == sentence
+
+
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.jpg"
     path.touch()
     with pytest.raises(InvalidImageError, match=r"empty\.jpg is not a picture .*0 bytes"):
         load_image(path)
-    with pytest.raises(InvalidImageError, match="0 bytes"):
+    with pytest.raises(InvalidImageError, match=r"^The file is not a picture .*0 bytes"):
         load_image(b"")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -59,6 +60,41 @@ def test_an_unexpected_exception_shows_where_it_came_from(capsys: pytest.Capture
     assert "ZeroDivisionError: by hand" in error
 
 
+def test_a_warning_is_one_line_without_a_place_in_the_code() -> None:
+    code = (
+        "import warnings; from _cli import run_command\n"
+        "def main():\n"
+        "    warnings.warn('cuda cannot be used;\\nanswering on the CPU.')\n"
+        "    warnings.warn('soon gone', FutureWarning)\n"
+        "run_command(main)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True)
+    assert ended.returncode == 0
+    first, *others = ended.stderr.splitlines()
+    assert first == "warning: cuda cannot be used; answering on the CPU."
+    assert "<string>:4: FutureWarning: soon gone" in "\n".join(others)
+
+
+@pytest.mark.parametrize(
+    ("number", "path", "status", "sentence"),
+    [
+        (errno.ENOSPC, None, 1, "The disk is full ("),
+        (errno.EACCES, "runs/x", 2, f"{Path('runs/x')} may not be opened or written ("),
+        (errno.EROFS, "out/.model.onnx.65c925c0.partial", 2, "out may not be opened or written ("),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_line_and_no_traceback(
+    number: int, path: str | None, status: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    assert status_of(main) == status
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {sentence}")
+    assert told.count("\n") == 1
+
+
 def test_an_interruption_has_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> None:
         raise KeyboardInterrupt
@@ -100,6 +136,16 @@ def test_a_log_gets_a_line_about_every_ten_seconds_and_one_at_the_end() -> None:
         "epoch 1/2: 10/24 images (42%), 1.0 images/s, 0:14 left, loss 0.5",
         "epoch 1/2: 20/24 images (83%), 1.0 images/s, 0:04 left, loss 0.5",
         "epoch 1/2: 24/24 images (100%), 1.0 images/s, took 0:24, loss 0.5",
+    ]
+
+
+def test_a_slow_log_tells_its_end_once_and_no_rate_of_nought() -> None:
+    clock, log = Clock(), io.StringIO()
+    for _ in PlainLines(range(2), 2, unit="figures", file=log, clock=clock):
+        clock.seconds += 12
+    assert log.getvalue().splitlines() == [
+        "1/2 figures (50%), 12 s each, 0:12 left",
+        "2/2 figures (100%), 12 s each, took 0:24",
     ]
 
 

@@ -144,10 +144,11 @@ def test_what_was_left_out_or_not_used_is_printed(
     assert lines[:4] == [
         "left out, missing: 1 (ISIC_0000003.jpg)",
         "copies within one lesion, kept: 1 (ISIC_0000002.jpg)",
-        "files not used: 1 (ISIC_0000099.jpg)",
+        "files not used: 1 (ISIC_0000099.jpg): the table does not list them",
         f"{tmp_path / 'set'}: 5 pictures of 4 lesions",
     ]
-    assert [line.split(":")[0].strip() for line in lines[4:]] == ["fold-0", "fold-1"]
+    parts = [line for line in lines[4:] if not line.strip().startswith("none of ")]
+    assert [line.split(":")[0].strip() for line in parts] == ["fold-0", "fold-1"]
 
 
 def test_a_task_takes_only_its_diagnoses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,11 +161,34 @@ def test_a_task_takes_only_its_diagnoses(tmp_path: Path, monkeypatch: pytest.Mon
     assert dataset.provenance["task"] == "nv-bkl-mel"
 
 
-def test_class_options_map_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_is_left_without_a_picture_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = class_folders("train/nv", "train/mel", "val/nv", "test/nv", "test/bcc", each=2)
+    # The only melanomas are also called naevi.
+    folders |= {"train/mel/0.jpg": folders["train/nv/0.jpg"], "train/mel/1.jpg": folders["train/nv/1.jpg"]}
+    folders |= {"train/nv/2.jpg": jpeg(90)}
+    source = write_files(tmp_path / "source", folders)
+    call(monkeypatch, "folder", source, "--out", tmp_path / "set", "--leave-out", "conflicting")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-6:] == [
+        "test: 4 pictures of 4 lesions (bcc 2, nv 2)",
+        "train: 1 pictures of 1 lesions (nv 1)",
+        "none of bcc",
+        "val: 2 pictures of 2 lesions (nv 2)",
+        "none of bcc",
+        "left without a picture: mel",
+    ]
+
+
+def test_class_options_map_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = write_files(tmp_path / "source", class_folders("Klasse=1", "Klasse 2", "rest", each=4))
     mapping = ("--class", "Klasse=1=nv", "--class", "Klasse 2=mel", "--class", "rest=")
     call(monkeypatch, "folder", source, "--out", tmp_path / "set", *mapping)
     assert sorted(set(load_dataset(tmp_path / "set").table["diagnosis"])) == ["mel", "nv"]
+    assert "no pictures of a kind that is read" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="wanted: NAME=CODE"):
         call(monkeypatch, "folder", source, "--out", tmp_path / "other", "--class", "nv")
 

@@ -83,7 +83,7 @@ def test_the_best_run_is_ranked_written_and_registered(trained: Path) -> None:
     description = json.loads((trained / "bundle" / "model.json").read_text("utf-8"))
     assert description["preprocessing"]["image_size"] == entry["image_size"]
     assert f"accuracy {entry['value']:.3f} (95% CI" in done.stdout
-    assert "Registered as clinic@1; it serves." in done.stdout
+    assert "Registered as clinic@1, which 'clinic' means from now on." in done.stdout
     assert (trained / "bundle" / "MODEL_CARD.md").stat().st_size > 0
     assert (trained / "models" / "clinic" / "1" / "model.safetensors").is_file()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -85,6 +86,28 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path, taken_port: int) -> None:
     assert done.stderr.count("\n") == 1
     assert f"Port {taken_port} of 127.0.0.1 cannot be used" in done.stderr
     assert f"--port {taken_port + 1}" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_refused_as_that(host: str, free_port: int) -> None:
+    with pytest.raises(ConfigError, match=r"is no address of this machine .*--host 127\.0\.0\.1"):
+        _server.check_free(host, free_port)
+
+
+def test_a_port_that_only_root_may_use_is_refused_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ConfigError, match=r"Port 80 .*: Permission denied\. Choose another: .*--port 5000"):
+        _server.check_free("127.0.0.1", 80)
+
+
+def test_a_database_that_cannot_be_opened_is_two_sentences(tmp_path: Path, free_port: int) -> None:
+    url = f"sqlite:///{tmp_path / 'no' / 'file'}"
+    done = start_and_fail(tmp_path, "--port", str(free_port), DERM_DATABASE_URL=url)
+    assert done.returncode == 2
+    assert "The database cannot be used: unable to open database file. Check DERM_DATABASE_URL" in done.stderr
 
 
 @pytest.mark.parametrize(

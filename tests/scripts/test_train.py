@@ -19,6 +19,7 @@ import torch
 import train
 
 from derm_core.data.table import Dataset
+from derm_core.training import loop
 from derm_core.training.config import load_recipe
 from derm_core.training.records import read_records
 from tests.derm_core.data.coloured import coloured_dataset
@@ -177,6 +178,25 @@ def test_missing_pretrained_weights_end_with_2_and_leave_no_run_folder(
     message = capsys.readouterr().err.splitlines()[-1]
     assert "mnasnet0_5_imagenet.safetensors" in message
     assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    recipe: Path,
+    dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(config: object, data: object, out: Path, **others: object) -> None:
+        out.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "fit", interrupted)
+    assert status_of(monkeypatch, recipe, "--data", dataset.folder, "--out", tmp_path / "run") == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "The same command with --resume goes on from the last checkpoint.",
+        "interrupted",
+    ]
 
 
 def test_a_person_sees_each_epoch_and_what_to_do_next(

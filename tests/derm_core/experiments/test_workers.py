@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -28,6 +29,15 @@ def wait(folder: Path) -> None:
     time.sleep(120)
 
 
+def interrupt() -> None:
+    kept.append(multiprocessing.RLock())
+    raise KeyboardInterrupt
+
+
+kept: list[object] = []
+"""A lock here lasts as long as its process, as a progress bar's does."""
+
+
 def test_every_worker_does_the_work_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert run_workers(2, write_pid, (tmp_path,)) == []
     pids = {int(path.name) for path in tmp_path.iterdir()}
@@ -41,6 +51,21 @@ def test_what_a_worker_refuses_is_raised() -> None:
 
 def test_a_worker_that_is_killed_is_reported() -> None:
     assert run_workers(1, os.abort, ()) == [-signal.SIGABRT]
+
+
+def test_a_worker_that_is_interrupted_says_nothing_and_leaves_no_lock_behind() -> None:
+    code = (
+        "from derm_core.experiments.workers import run_workers\n"
+        "from tests.derm_core.experiments.test_workers import interrupt\n"
+        "if __name__ == '__main__': print(run_workers(1, interrupt, ()))\n"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[1]\n"
+    # Python's tracker of shared locks tells of those that were left.
+    assert done.stderr == ""
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's /proc")

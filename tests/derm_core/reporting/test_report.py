@@ -208,6 +208,14 @@ def test_a_lesion_has_its_newest_answer_first_and_its_visits_on_a_second_page() 
     assert NOTICE in second
 
 
+def test_visits_of_one_day_stand_at_one_place_however_many_hours_apart() -> None:
+    visits = [answer(answered_at=MORNING + timedelta(minutes=minutes)) for minutes in (0, 5, 90)]
+    chart = pages(lesion_report("Left arm", visits))[1].partition("Visits")[0]
+    assert re.findall(r"\d+ \w{3} 202\d", chart.partition("Risk of malignancy over time")[2]) == [
+        "21 Nov 2026"
+    ]
+
+
 def test_the_day_of_the_photograph_goes_before_the_day_of_the_answer() -> None:
     old_slide = answer(answered_at=MORNING + timedelta(days=3), taken_on=date(2024, 5, 6))
     first, second = pages(lesion_report("Left arm", [old_slide, answer(note="The newest.")]))
