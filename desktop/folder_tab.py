@@ -21,7 +21,7 @@ from desktop.written_path import EXAMPLE
 if TYPE_CHECKING:
     from desktop.desk import Desk
 
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 2.0
 Drawn = tuple[str, str, str, str, str]
 """What stands on the page: progress, filters, rows, the way to other pages, and how many rows are taken along."""
 _NOTHING: Drawn = ("", "", "", "", "")
@@ -70,7 +70,7 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
     opened = gr.State("")
     timer = gr.Timer(_TICK_SECONDS, active=False)
 
-    # In parts: while a folder is being answered, figures change every second, and the rows that are looked at do not.
+    # In parts: while a folder is being answered, figures change every other second, and the rows that are looked at do not.
     texts = [progress, filtered, shown, turned, words]
     page = [*texts, complaint, before, rows, drawn, timer]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
