@@ -70,7 +70,7 @@ def folder_tab(desk: Desk, open_picture: Callable[..., None]) -> gr.HTML:
     opened = gr.State("")
     timer = gr.Timer(_TICK_SECONDS, active=False)
 
-    # In parts: while a folder is being answered, figures change every other second, and the rows that are looked at do not.
+    # In parts: while a folder is being answered, figures change at each tick, and the rows that are looked at do not.
     texts = [progress, filtered, shown, turned, words]
     page = [*texts, complaint, before, rows, drawn, timer]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
