@@ -44,7 +44,7 @@ def main() -> None:
 
         dataset = without_lesions_of(dataset, known, progress=progress)
     # Only now, so that neither --help nor a mistyped path waits for PyTorch.
-    from derm_core.serving.evaluation import evaluate_answers
+    from derm_core.serving.evaluation import evaluate_predictor
     from derm_core.serving.loading import load_predictor
 
     predictor = load_predictor(
@@ -55,7 +55,7 @@ def main() -> None:
     )
 
     def measure(photographs: Dataset, split: str) -> Evaluated:
-        return evaluate_answers(
+        return evaluate_predictor(
             predictor,
             photographs,
             split=split,

@@ -86,7 +86,7 @@ def measure(run: Path, data: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
         split=candidate.config.data.valid_split,
         use_context=False,
         progress=show,
-    )
+    ).figures
     epochs = len(read_records(run))
     trained = description.data["counts"]["photographs trained on"]
     about = {

@@ -81,7 +81,7 @@ def make_bundle(
     certainty = replace(certainty, description=description)
     if test_split in set(dataset.table["split"]):
         predictor = candidate.predictor(description, half=half)
-        metrics = evaluate_predictor(predictor, dataset, split=test_split, progress=progress)
+        metrics = evaluate_predictor(predictor, dataset, split=test_split, progress=progress).figures
         # The predictor was made of a bundle with the same weights: the description has its SHA-256.
         description = replace(
             _measured(predictor.description, metrics, _where(candidate, test_split)),

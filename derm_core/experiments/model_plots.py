@@ -45,7 +45,7 @@ def model_figures(
     the task.
 
     Args:
-        evaluated: what `evaluate_answers` returned.
+        evaluated: what `evaluate_predictor` returned.
         classes: codes in the order of its probabilities.
         bootstrap: how many sets of lesions are drawn for the bands.
     """

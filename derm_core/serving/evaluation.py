@@ -37,7 +37,7 @@ class Evaluated:
     """What a predictor answered to the photographs that were measured.
 
     Attributes:
-        figures: as `evaluate_predictor` returns them.
+        figures: what `evaluate_predictor` measured of them.
         labels: int64 (N,), index into the classes; None where the malignancy alone was measured.
         probabilities: float64 (N, C), in the order of the classes.
         risk: float64 (N,), the probability of malignancy.
@@ -63,7 +63,7 @@ def evaluate_predictor(
     seed: int = 0,
     use_context: bool = True,
     progress: Progress | None = None,
-) -> Figures:
+) -> Evaluated:
     """Asks the predictor about every photograph of a split and measures the answers.
 
     Photographs whose diagnosis the model's task leaves out are left out and counted. Where that would be all of them
@@ -84,41 +84,17 @@ def evaluate_predictor(
         progress: wraps the answers, of which it is told the number, to show how far it is.
 
     Returns:
-        The keys of `derm_core.evaluation.metrics.KEYS` and of `derm_core.serving.answer_figures.ADDED`, and: `scope`
-        ("classes" or "malignancy only"), `left_out` (how many photographs), `context` (of how many photographs the
-        answers used age, sex or site), `photograph_alone` (all of this without them; None where `context` is 0),
-        `advice` (how many times each was given), `model` {name, version, sha256, task} and `data` {name, split,
-        fingerprint}.
+        The answers, whose `figures` have the keys of `derm_core.evaluation.metrics.KEYS` and of
+        `derm_core.serving.answer_figures.ADDED`, and: `scope` ("classes" or "malignancy only"), `left_out` (how many
+        photographs), `context` (of how many photographs the answers used age, sex or site), `photograph_alone` (all of
+        this without them; None where `context` is 0), `advice` (how many times each was given), `model` {name, version,
+        sha256, task} and `data` {name, split, fingerprint}.
 
     Raises:
         DatasetError: the dataset has no such split.
         ConfigError: the model's task is not known.
         InvalidImageError: a photograph cannot be read.
     """
-    return evaluate_answers(
-        predictor,
-        dataset,
-        split=split,
-        batch_size=batch_size,
-        bootstrap=bootstrap,
-        seed=seed,
-        use_context=use_context,
-        progress=progress,
-    ).figures
-
-
-def evaluate_answers(
-    predictor: Predictor,
-    dataset: Dataset,
-    *,
-    split: str = "test",
-    batch_size: int = 32,
-    bootstrap: int = REPLICATES,
-    seed: int = 0,
-    use_context: bool = True,
-    progress: Progress | None = None,
-) -> Evaluated:
-    """Does what `evaluate_predictor` does, whose arguments and errors these are, and returns the answers, too."""
     task = get_task(predictor.description.task)
     part = dataset if split == ALL else dataset.subset(split)
     by_class, measured = _measurable(part, task)
@@ -179,7 +155,7 @@ def evaluate_answers(
             **draw,
             use_context=False,
             progress=progress,
-        )
+        ).figures
     figures |= {
         "context": known,
         "photograph_alone": alone,

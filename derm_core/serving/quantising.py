@@ -101,7 +101,7 @@ def quantise_bundle(
             bootstrap=1,
             use_context=False,
             progress=progress,
-        )
+        ).figures
         return {name: figures.get(name) for name in METRICS}
 
     before = measured(reference)

@@ -13,40 +13,15 @@ import explain
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from derm_core.data.table import COLUMNS, write_dataset
-from derm_core.data.transforms import Preprocessing
 from derm_core.diagnoses import NOTICE, TASKS
 from derm_core.errors import ConfigError, DatasetError, InvalidImageError
 from derm_core.explanation.methods import METHODS
-from derm_core.models import build_model
-from derm_core.serving.bundle import BundleDescription, OperatingPoint, save_bundle
 
 CLASSES = TASKS["ham7"].classes
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small bundle with random weights."""
-    torch.manual_seed(4)
-    description = BundleDescription(
-        name="untrained",
-        version="0",
-        architecture="mobilenet_v3_small",
-        task="ham7",
-        classes=CLASSES,
-        preprocessing=Preprocessing(image_size=64, working_side=100),
-        temperature=1.0,
-        operating_points=(OperatingPoint("half", 0.5),),
-        default_operating_point="half",
-    )
-    folder = tmp_path_factory.mktemp("models") / "untrained"
-    network = build_model("mobilenet_v3_small", 7)
-    save_bundle(folder, model_state=network.state_dict(), description=description)
-    return folder
 
 
 @pytest.fixture

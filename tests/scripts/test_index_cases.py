@@ -11,40 +11,15 @@ import index_cases
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
 from derm_core.data.table import COLUMNS, Dataset, write_dataset
-from derm_core.data.transforms import Preprocessing
-from derm_core.diagnoses import NOTICE, TASKS
+from derm_core.diagnoses import NOTICE
 from derm_core.errors import DatasetError
-from derm_core.models import build_model
-from derm_core.serving.bundle import save_bundle
 from derm_core.serving.case_precision import colour_histogram
-from derm_core.serving.description import BundleDescription, OperatingPoint
 from tests.derm_core.data.drawn import encoded, lesion
 
 Run = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(4)
-    network = build_model("mobilenet_v3_small", 7)
-    description = BundleDescription(
-        name="untrained",
-        version="0",
-        architecture="mobilenet_v3_small",
-        task="ham7",
-        classes=TASKS["ham7"].classes,
-        preprocessing=Preprocessing(image_size=64, working_side=100),
-        temperature=1.0,
-        operating_points=(OperatingPoint("half", 0.5),),
-        default_operating_point="half",
-    )
-    folder = tmp_path_factory.mktemp("models") / "untrained"
-    save_bundle(folder, model_state=network.state_dict(), description=description)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -265,7 +265,7 @@ def test_the_figures_use_the_patients_and_stand_beside_those_of_the_photographs_
     point, alone = told.description.context_operating_point, metrics["photograph_alone"]
     assert metrics["operating_point"]["threshold"] == point.threshold
     assert metrics["sensitivity_at_operating_point"] == point.sensitivity
-    assert alone == evaluate_predictor(told.predictor, told.dataset, use_context=False)
+    assert alone == evaluate_predictor(told.predictor, told.dataset, use_context=False).figures
     assert alone["sensitivity_at_operating_point"] == told.description.operating_point.sensitivity
     card = (told.folder / "MODEL_CARD.md").read_text("utf-8")
     assert "| Figure | Value | 95% interval | Photograph alone | What it says |" in card

@@ -23,7 +23,7 @@ ADDED = {*OF_ANSWERS, "context", "photograph_alone", "scope", "left_out", "advic
 
 def test_every_photograph_of_the_split_is_asked_about_once_and_in_order(tmp_path: Path) -> None:
     dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor()
-    figures = evaluate_predictor(predictor, dataset, batch_size=5, bootstrap=20)
+    figures = evaluate_predictor(predictor, dataset, batch_size=5, bootstrap=20).figures
     part = dataset.subset("test")
     assert predictor.asked == [part.image_path(index) for index in range(len(part))]
     assert predictor.batch_sizes == [5]
@@ -33,7 +33,7 @@ def test_every_photograph_of_the_split_is_asked_about_once_and_in_order(tmp_path
 
 def test_the_figures_are_those_of_the_answers(tmp_path: Path) -> None:
     dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor()
-    figures = evaluate_predictor(predictor, dataset, bootstrap=20)
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20).figures
     part = dataset.subset("test")
     answers = list(FakePredictor().predict_many(part.image_path(index) for index in range(len(part))))
     right = [answer.top == code for answer, code in zip(answers, part.table["diagnosis"], strict=True)]
@@ -49,7 +49,7 @@ def test_the_figures_are_those_of_the_answers(tmp_path: Path) -> None:
 
 def test_it_says_which_model_answered_on_which_data(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data")
-    figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20)
+    figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20).figures
     json.dumps(figures, allow_nan=False)
     assert set(figures) == {*KEYS, *ADDED}
     assert figures["model"] == {"name": "fake", "version": "1.0.0", "sha256": "ab" * 32, "task": "ham7"}
@@ -62,7 +62,7 @@ def test_it_says_which_model_answered_on_which_data(tmp_path: Path) -> None:
 def test_labels_follow_the_bundles_order_of_classes(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data")
     reversed_classes = FakePredictor(classes=HAM7[::-1])
-    figures = evaluate_predictor(reversed_classes, dataset, bootstrap=20)
+    figures = evaluate_predictor(reversed_classes, dataset, bootstrap=20).figures
     assert figures["classes"] == list(HAM7[::-1])
     # The fake favours the right class, wherever it stands.
     assert figures["accuracy"] > 0.5
@@ -70,7 +70,7 @@ def test_labels_follow_the_bundles_order_of_classes(tmp_path: Path) -> None:
 
 def test_benign_and_malignant_pictures_measure_the_risk_of_seven_diagnoses(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data", ("benign", "malignant"), of_each=36)
-    figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20)
+    figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20).figures
     json.dumps(figures, allow_nan=False)
     assert figures["scope"] == "malignancy only"
     assert figures["n"] == 48
@@ -84,7 +84,7 @@ def test_benign_and_malignant_pictures_measure_the_risk_of_seven_diagnoses(tmp_p
 
 def test_seven_diagnoses_measure_a_model_of_two_classes(tmp_path: Path) -> None:
     predictor = FakePredictor(task="malignancy", classes=("benign", "malignant"))
-    figures = evaluate_predictor(predictor, make_dataset(tmp_path / "data"), bootstrap=20)
+    figures = evaluate_predictor(predictor, make_dataset(tmp_path / "data"), bootstrap=20).figures
     assert figures["n"] == 56
     assert figures["per_class"]["malignant"]["n"] == 24
     assert figures["scope"] == "classes"
@@ -92,13 +92,15 @@ def test_seven_diagnoses_measure_a_model_of_two_classes(tmp_path: Path) -> None:
 
 def test_diagnoses_outside_the_task_are_left_out_and_counted(tmp_path: Path) -> None:
     predictor = FakePredictor(task="nv-bkl-mel", classes=("bkl", "mel", "nv"))
-    figures = evaluate_predictor(predictor, make_dataset(tmp_path / "data"), bootstrap=20)
+    figures = evaluate_predictor(predictor, make_dataset(tmp_path / "data"), bootstrap=20).figures
     assert (figures["n"], figures["left_out"]) == (24, 32)
     assert all(path.name[:3] in ("bkl", "mel", "nv-") for path in predictor.asked)
 
 
 def test_all_stands_for_every_split(tmp_path: Path) -> None:
-    figures = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "data"), split="all", bootstrap=20)
+    figures = evaluate_predictor(
+        FakePredictor(), make_dataset(tmp_path / "data"), split="all", bootstrap=20
+    ).figures
     assert figures["n"] == 84
 
 
@@ -125,8 +127,8 @@ def test_progress_is_told_how_many_and_sees_every_answer(tmp_path: Path) -> None
 
 def test_a_dataset_read_again_gives_the_same_figures(tmp_path: Path) -> None:
     made = make_dataset(tmp_path / "data")
-    first = evaluate_predictor(FakePredictor(), made, bootstrap=20)
-    second = evaluate_predictor(FakePredictor(), load_dataset(tmp_path / "data"), bootstrap=20)
+    first = evaluate_predictor(FakePredictor(), made, bootstrap=20).figures
+    second = evaluate_predictor(FakePredictor(), load_dataset(tmp_path / "data"), bootstrap=20).figures
     assert json.dumps(first) == json.dumps(second)
 
 
@@ -136,7 +138,7 @@ def with_columns(dataset: Dataset, **columns: object) -> Dataset:
 
 def test_answers_use_what_the_dataset_knows_of_the_patients_in_its_order(tmp_path: Path) -> None:
     dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor(context=sex_model(7))
-    figures = evaluate_predictor(predictor, dataset, bootstrap=20)
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20).figures
     part = dataset.subset("test")
     paths = [part.image_path(index) for index in range(len(part))]
     # First with the patients, then the photographs alone.
@@ -157,10 +159,10 @@ def test_answers_use_what_the_dataset_knows_of_the_patients_in_its_order(tmp_pat
 
 def test_beside_them_stands_what_the_photographs_alone_give(tmp_path: Path) -> None:
     dataset, predictor = make_dataset(tmp_path / "data"), FakePredictor(context=sex_model(7))
-    figures = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3)
-    alone = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3, use_context=False)
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3).figures
+    alone = evaluate_predictor(predictor, dataset, bootstrap=20, seed=3, use_context=False).figures
     assert figures["photograph_alone"] == alone
-    assert alone == evaluate_predictor(FakePredictor(), dataset, bootstrap=20, seed=3)
+    assert alone == evaluate_predictor(FakePredictor(), dataset, bootstrap=20, seed=3).figures
     assert (alone["context"], alone["photograph_alone"]) == (0, None)
     assert alone["operating_point"]["threshold"] == 0.25
     assert alone["macro_auc"] != figures["macro_auc"]
@@ -177,7 +179,7 @@ def test_only_photographs_of_which_the_model_can_use_something_are_counted(tmp_p
         site=np.where(women, "", ["", *["ear"] * (len(dataset) - 1)]),
     )
     model = dataclasses.replace(sex_model(7), sites=("back",), coefficients=((0.0, 0.0, 1.0, 0.0, 0.0),) * 7)
-    figures = evaluate_predictor(FakePredictor(context=model), told, bootstrap=20)
+    figures = evaluate_predictor(FakePredictor(context=model), told, bootstrap=20).figures
     assert figures["context"] == (told.subset("test").table["sex"] == "female").sum()
     assert 0 < figures["context"] < figures["n"]
 
@@ -192,7 +194,7 @@ def test_where_nothing_of_the_patient_can_be_used_the_photographs_alone_are_meas
     else:
         dataset = with_columns(dataset, age=np.nan, sex="", site="")
         predictor = FakePredictor(context=sex_model(7))
-    figures = evaluate_predictor(predictor, dataset, bootstrap=20)
+    figures = evaluate_predictor(predictor, dataset, bootstrap=20).figures
     assert (figures["context"], figures["photograph_alone"]) == (0, None)
     assert figures["operating_point"]["threshold"] == 0.25
     assert len(predictor.asked) == figures["n"]
@@ -201,7 +203,7 @@ def test_where_nothing_of_the_patient_can_be_used_the_photographs_alone_are_meas
 
 def test_the_risk_alone_is_measured_with_the_patients_too(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data", ("benign", "malignant"), of_each=36)
-    figures = evaluate_predictor(FakePredictor(context=sex_model(7)), dataset, bootstrap=20)
+    figures = evaluate_predictor(FakePredictor(context=sex_model(7)), dataset, bootstrap=20).figures
     assert figures["scope"] == figures["photograph_alone"]["scope"] == "malignancy only"
     assert figures["context"] == 48
     assert figures["operating_point"]["threshold"] == 0.35
@@ -212,7 +214,7 @@ def test_photographs_left_out_take_their_patients_with_them(tmp_path: Path) -> N
     first = dataset.table["diagnosis"] == "akiec"
     told = with_columns(dataset, sex=np.where(first, "male", "female"), age=np.nan, site="")
     predictor = FakePredictor(task="nv-bkl-mel", classes=("bkl", "mel", "nv"), context=sex_model(3))
-    figures = evaluate_predictor(predictor, told, bootstrap=20)
+    figures = evaluate_predictor(predictor, told, bootstrap=20).figures
     assert figures["n"] == figures["context"] == 24
     assert predictor.told[:24] == [PatientContext(sex="female")] * 24
 
@@ -222,7 +224,7 @@ def test_every_operating_point_is_measured_the_default_first(tmp_path: Path) -> 
     for codes in (None, "malignancy only"):
         if codes:
             dataset = make_dataset(tmp_path / "two", ("benign", "malignant"), of_each=36)
-        figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20)
+        figures = evaluate_predictor(FakePredictor(), dataset, bootstrap=20).figures
         first, second = figures["operating_points"]
         assert [first["name"], second["name"]] == ["sensitivity-0.95", "half"]
         assert first["sensitivity"] == figures["sensitivity_at_operating_point"]
@@ -231,7 +233,7 @@ def test_every_operating_point_is_measured_the_default_first(tmp_path: Path) -> 
         assert second["sensitivity"] <= first["sensitivity"]
     moved = evaluate_predictor(
         FakePredictor(context=sex_model(7)), make_dataset(tmp_path / "told"), bootstrap=20
-    )
+    ).figures
     assert [point["threshold"] for point in moved["operating_points"]] == [0.35]
     assert [point["threshold"] for point in moved["photograph_alone"]["operating_points"]] == [0.25, 0.5]
 
@@ -239,7 +241,9 @@ def test_every_operating_point_is_measured_the_default_first(tmp_path: Path) -> 
 def test_sets_are_measured_by_lesion_where_the_model_has_any(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "data")
     conformal = Conformal(0.9, "all alike", ConformalSets((0.1,) * 7, (20,) * 7))
-    figures = evaluate_predictor(FakePredictor(conformal=conformal), dataset, bootstrap=20)["plausible"]
+    figures = evaluate_predictor(FakePredictor(conformal=conformal), dataset, bootstrap=20).figures[
+        "plausible"
+    ]
     part = dataset.subset("test")
     answers = list(
         FakePredictor(conformal=conformal).predict_many(part.image_path(index) for index in range(len(part)))
@@ -249,11 +253,11 @@ def test_sets_are_measured_by_lesion_where_the_model_has_any(tmp_path: Path) -> 
     assert figures["coverage"] == pytest.approx(np.mean(held))
     assert figures["mean_size"] == pytest.approx(np.mean([len(answer.plausible) for answer in answers]))
     assert (figures["level"], figures["lesions"], len(figures["per_class"])) == (0.9, 28, 7)
-    assert evaluate_predictor(FakePredictor(), dataset, bootstrap=20)["plausible"] is None
+    assert evaluate_predictor(FakePredictor(), dataset, bootstrap=20).figures["plausible"] is None
 
 
 def test_what_is_not_answered_is_counted(tmp_path: Path) -> None:
-    figures = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "data"), bootstrap=20)
+    figures = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "data"), bootstrap=20).figures
     assert figures["selective"]["coverage"] == pytest.approx(1 - figures["advice"]["unsure"] / figures["n"])
     assert {test["kind"] for test in figures["group_differences"]} <= set(figures["subgroups"])
     json.dumps(figures, allow_nan=False)

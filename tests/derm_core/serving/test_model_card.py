@@ -22,7 +22,7 @@ COMMAND = "scripts/evaluate.py --model bundled --data ham10000 --split test"
 @pytest.fixture(scope="module")
 def description(tmp_path_factory: pytest.TempPathFactory) -> dict:
     dataset = make_dataset(tmp_path_factory.mktemp("card") / "ham10000", of_each=60)
-    metrics = evaluate_predictor(FakePredictor(), dataset, bootstrap=50) | {"command": COMMAND}
+    metrics = evaluate_predictor(FakePredictor(), dataset, bootstrap=50).figures | {"command": COMMAND}
     return {
         "format_version": 1,
         "name": "ham7-mobilenet_v2",
@@ -74,7 +74,7 @@ def with_context(description: dict, tmp_path_factory: pytest.TempPathFactory) ->
     return description | {
         "context": json.loads(json.dumps(dataclasses.asdict(sex_model(7)))),
         "context_operating_points": moved,
-        "metrics": evaluate_predictor(predictor, dataset, bootstrap=50) | {"command": COMMAND},
+        "metrics": evaluate_predictor(predictor, dataset, bootstrap=50).figures | {"command": COMMAND},
     }
 
 
@@ -206,7 +206,7 @@ def test_a_description_without_the_optional_parts_is_enough(description: dict) -
 
 
 def test_rare_diagnoses_are_warned_of(description: dict, tmp_path: Path) -> None:
-    few = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "few"), bootstrap=20)
+    few = evaluate_predictor(FakePredictor(), make_dataset(tmp_path / "few"), bootstrap=20).figures
     assert "Few lesions were there to measure some diagnoses on: Actinic keratosis (4)" in write_model_card(
         description | {"metrics": few}
     )
@@ -218,7 +218,7 @@ def test_a_model_measured_on_malignancy_alone_has_no_figures_over_classes(
 ) -> None:
     dataset = make_dataset(tmp_path / "two", ("benign", "malignant"), of_each=36)
     card = write_model_card(
-        description | {"metrics": evaluate_predictor(FakePredictor(), dataset, bootstrap=20)}
+        description | {"metrics": evaluate_predictor(FakePredictor(), dataset, bootstrap=20).figures}
     )
     assert "benign or malignant and no more" in card
     assert "Each diagnosis" not in card
