@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InvalidImageError,
         WeightsNotFoundError,
     )
+    from derm_core.experiments.bundle_teacher import open_bundle_teacher
     from derm_core.experiments.bundling import make_bundle
     from derm_core.experiments.report import write_report
     from derm_core.explanation.kept_heatmap import pack_heatmap, unpack_heatmap
@@ -62,6 +63,14 @@ if TYPE_CHECKING:
     from derm_core.serving.bundle_archive import pack_bundle, read_archive, unpack_bundle
     from derm_core.serving.bundle_files import find_bundle
     from derm_core.serving.case_index import load_similar_cases
+    from derm_core.serving.class_bars import (
+        ClassBar,
+        class_bars,
+        diagnosis_name,
+        explained_code,
+        leading_malignancy,
+        risk_and_point,
+    )
     from derm_core.serving.context import SEXES, SITES, PatientContext
     from derm_core.serving.description import read_description
     from derm_core.serving.gathering import GatheringPredictor
@@ -89,6 +98,7 @@ _HOME_OF = {
     "AuditSummary": "derm_core.data.audit_summary",
     "BundleDescription": "derm_core.serving.bundle",
     "BundleError": "derm_core.errors",
+    "CONFIRMATIONS": "derm_core.interchange.cases",
     "CaseCounts": "derm_core.interchange.cases",
     "CaseFile": "derm_core.interchange.case_file",
     "CaseFileError": "derm_core.errors",
@@ -96,10 +106,10 @@ _HOME_OF = {
     "CasePhotograph": "derm_core.interchange.cases",
     "CaseReview": "derm_core.interchange.cases",
     "CheckpointError": "derm_core.errors",
+    "ClassBar": "derm_core.serving.class_bars",
     "ConfigError": "derm_core.errors",
-    "CONFIRMATIONS": "derm_core.interchange.cases",
-    "DIAGNOSES": "derm_core.diagnoses",
     "ContactPicture": "derm_core.reporting.contact_sheet",
+    "DIAGNOSES": "derm_core.diagnoses",
     "Dataset": "derm_core.data.table",
     "DatasetError": "derm_core.errors",
     "DermError": "derm_core.errors",
@@ -131,9 +141,12 @@ _HOME_OF = {
     "answer_report": "derm_core.reporting.report",
     "answer_row": "derm_core.serving.answer_rows",
     "audit_dataset": "derm_core.data.audit_summary",
+    "class_bars": "derm_core.serving.class_bars",
     "contact_sheet": "derm_core.reporting.contact_sheet",
     "default_registry": "derm_core.serving.registry",
+    "diagnosis_name": "derm_core.serving.class_bars",
     "explain_by": "derm_core.serving.attribution",
+    "explained_code": "derm_core.serving.class_bars",
     "explanation_methods": "derm_core.serving.attribution",
     "find_bundle": "derm_core.serving.bundle_files",
     "find_pictures": "derm_core.serving.many_files",
@@ -144,6 +157,7 @@ _HOME_OF = {
     "home_folder": "derm_core.serving.registry",
     "journal_about": "derm_core.serving.answer_journal",
     "journal_rows": "derm_core.serving.answer_journal",
+    "leading_malignancy": "derm_core.serving.class_bars",
     "lesion_report": "derm_core.reporting.report",
     "lesion_share": "derm_core.serving.lesion_area",
     "load_dataset": "derm_core.data.table",
@@ -155,6 +169,7 @@ _HOME_OF = {
     "make_bundle": "derm_core.experiments.bundling",
     "new_folder": "derm_core.files",
     "open_answer_journal": "derm_core.serving.answer_journal",
+    "open_bundle_teacher": "derm_core.experiments.bundle_teacher",
     "open_case_file": "derm_core.interchange.case_file",
     "pack_bundle": "derm_core.serving.bundle_archive",
     "pack_heatmap": "derm_core.explanation.kept_heatmap",
@@ -169,6 +184,7 @@ _HOME_OF = {
     "read_zip_end": "derm_core.zip_end",
     "recipe_names": "derm_core.training.config",
     "recipe_summary": "derm_core.training.recipe_summary",
+    "risk_and_point": "derm_core.serving.class_bars",
     "rows_at": "derm_core.serving.answer_journal",
     "unpack_bundle": "derm_core.serving.bundle_archive",
     "unpack_heatmap": "derm_core.explanation.kept_heatmap",
@@ -200,6 +216,7 @@ __all__ = [
     "CasePhotograph",
     "CaseReview",
     "CheckpointError",
+    "ClassBar",
     "ConfigError",
     "ContactPicture",
     "Dataset",
@@ -228,9 +245,12 @@ __all__ = [
     "answer_report",
     "answer_row",
     "audit_dataset",
+    "class_bars",
     "contact_sheet",
     "default_registry",
+    "diagnosis_name",
     "explain_by",
+    "explained_code",
     "explanation_methods",
     "find_bundle",
     "find_pictures",
@@ -241,6 +261,7 @@ __all__ = [
     "home_folder",
     "journal_about",
     "journal_rows",
+    "leading_malignancy",
     "lesion_report",
     "lesion_share",
     "load_dataset",
@@ -252,6 +273,7 @@ __all__ = [
     "make_bundle",
     "new_folder",
     "open_answer_journal",
+    "open_bundle_teacher",
     "open_case_file",
     "pack_bundle",
     "pack_heatmap",
@@ -266,6 +288,7 @@ __all__ = [
     "read_zip_end",
     "recipe_names",
     "recipe_summary",
+    "risk_and_point",
     "rows_at",
     "unpack_bundle",
     "unpack_heatmap",

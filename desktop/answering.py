@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from derm_core import PatientContext, load_image, percent
-from desktop.figures import (
-    class_bars,
-    explained_code,
-    measured_sentence,
-    risk_and_point,
-    seconds_text,
-)
+from derm_core import PatientContext, class_bars, explained_code, load_image, percent, risk_and_point
+from desktop.figures import measured_sentence, seconds_text
 from desktop.held_picture import HeldPicture
 from desktop.markup import (
     advice_banner,

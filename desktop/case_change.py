@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from derm_core import Prediction, percent
-from desktop.figures import explained_code
+from derm_core import Prediction, explained_code, percent
 from desktop.texts import say, say_count
 
 if TYPE_CHECKING:

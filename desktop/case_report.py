@@ -13,12 +13,13 @@ from derm_core import (
     PatientContext,
     Prediction,
     ReportedAnswer,
+    explained_code,
     lesion_report,
     unpack_heatmap,
 )
 from desktop.case_page import review_words
 from desktop.case_reading import CaseReader, title
-from desktop.figures import explained_code, measured_sentence
+from desktop.figures import measured_sentence
 from desktop.texts import say
 
 if TYPE_CHECKING:

@@ -5,52 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from derm_core import DIAGNOSES, percent, percents_apart
+from derm_core import percent, risk_and_point
 from desktop.texts import say
 
 if TYPE_CHECKING:
     from derm_core import Prediction
-
-_NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
-
-
-@dataclass(frozen=True)
-class ClassBar:
-    """One class of an answer: its code, its name in words, and its probability in [0, 1]."""
-
-    code: str
-    name: str
-    description: str
-    malignant: bool
-    probability: float
-
-
-def class_bars(prediction: Prediction) -> list[ClassBar]:
-    """Returns the classes of an answer, the most probable first."""
-    bars = [_bar(code, probability) for code, probability in prediction.probabilities.items()]
-    return sorted(bars, key=lambda bar: -bar.probability)
-
-
-def explained_code(prediction: Prediction) -> str:
-    """Returns the class whose heatmap is shown first: what the advice rests on.
-
-    That is the most probable class, and where the advice is to refer, the most probable malignant one.
-    """
-    malignant = [bar for bar in class_bars(prediction) if bar.malignant]
-    return malignant[0].code if prediction.advice == "refer" and malignant else prediction.top
-
-
-def leading_malignancy(prediction: Prediction) -> ClassBar | None:
-    """Returns the malignant class that makes up most of the risk, or None where no single one does."""
-    for bar in class_bars(prediction):
-        if bar.malignant and bar.code not in _NAMES_OF_GROUPS:
-            return bar if bar.probability > prediction.malignant_probability / 2 else None
-    return None
-
-
-def risk_and_point(prediction: Prediction) -> tuple[str, str]:
-    """Writes the risk and the operating point so that they can be told apart: with decimals where they are close."""
-    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def measured_sentence(prediction: Prediction, point: Any) -> str | None:
@@ -103,13 +62,6 @@ def svg_percent(share: float) -> str:
 def seconds_text(seconds: float) -> str:
     """Writes a short duration: 0.08 s, 1.4 s."""
     return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _bar(code: str, probability: float) -> ClassBar:
-    known = DIAGNOSES.get(code)
-    if known is None:
-        return ClassBar(code, code, "", False, probability)
-    return ClassBar(code, known.name, known.description, known.malignant, probability)
 
 
 def _interval(ends: tuple[float, float] | None) -> str:

@@ -10,9 +10,10 @@ from derm_core import (
     PatientContext,
     ReportedAnswer,
     answer_report,
+    explained_code,
     load_image,
 )
-from desktop.figures import explained_code, measured_sentence
+from desktop.figures import measured_sentence
 from desktop.pictures import HEATMAP_SIDE, PHOTO_SIDE
 
 if TYPE_CHECKING:

@@ -11,15 +11,16 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from derm_core import NOTICE, percent, plausible_words
-from desktop.figures import (
+from derm_core import (
+    NOTICE,
     ClassBar,
     class_bars,
     leading_malignancy,
+    percent,
+    plausible_words,
     risk_and_point,
-    risk_scale,
-    svg_percent,
 )
+from desktop.figures import risk_scale, svg_percent
 from desktop.texts import say
 
 if TYPE_CHECKING:

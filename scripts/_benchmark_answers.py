@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ from _benchmark_networks import Network, drawn_photograph
 from _benchmark_peak import matrix_peak, pass_operations
 from _benchmark_processes import starts
 from _benchmark_rounds import Case, interleaved, ratio
-from _benchmark_runtimes import ANSWER, HEATMAPS, OpenRuntime, cases_of, most_a_second, open_runtime
+from _benchmark_runtimes import (
+    ANSWER,
+    HEATMAPS,
+    OpenRuntime,
+    cases_of,
+    most_a_second,
+    one_core_each,
+    open_runtime,
+)
 
 from derm_core.errors import ConfigError
 from derm_core.serving.machine import cores, multiplies
@@ -26,13 +34,14 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Effort:
-    """How thoroughly is measured: rounds of one picture, cores for one pass, seconds of each throughput, and rounds of
-    whole processes."""
+    """How thoroughly is measured: rounds of one picture, cores for one pass, seconds of each throughput, rounds of
+    whole processes, and about how many seconds all networks' rounds of a kind may take."""
 
     rounds: int
     threads: int
     seconds: float
     starts: int
+    most_seconds: float
 
 
 def measure_answers(
@@ -47,10 +56,12 @@ def measure_answers(
     """
     torch.set_num_threads(effort.threads)
     peaks: dict[str, float] = {}
+    _raise_peaks(peaks)
     with tempfile.TemporaryDirectory() as temporary:
         picture = Path(temporary) / "picture.jpg"
         picture.write_bytes(image.read_bytes() if image else drawn_photograph())
-        found = [_measure(network, runtimes, picture, peaks, effort) for network in networks]
+        share = replace(effort, most_seconds=effort.most_seconds / len(networks))
+        found = [_measure(network, runtimes, picture, peaks, share) for network in networks]
     return {"rounds": effort.rounds, "matrix_peak": peaks, "networks": found}
 
 
@@ -59,7 +70,6 @@ def _measure(
 ) -> dict[str, Any]:
     opened, alone, left_out = _open_all(network, runtimes, effort.threads)
     torch.set_num_threads(effort.threads)
-    _raise_peaks(peaks)
     peer = NaivePeer(network.bundle)
     peers = peer_cases(peer)
     cases = peers | {
@@ -67,11 +77,18 @@ def _measure(
         for name, one in opened.items()
         for what, case in cases_of(one.runtime, network).items()
     }
-    times = interleaved(cases, effort.rounds, network.title)
+    times = interleaved(cases, effort.rounds, network.title, most_seconds=effort.most_seconds)
     side = network.bundle.description.preprocessing.image_size
     batch = torch.randn(_BATCH, 3, side, side)
     plain_rate = _BATCH * most_a_second(lambda: peer.probabilities(batch), workers=1, seconds=effort.seconds)
-    plain_start, start = starts(network.folder, list(opened), picture, effort.starts)
+    plain_start, start = starts(
+        network.folder,
+        list(opened),
+        picture,
+        effort.starts,
+        plain=peer.has_maps,
+        most_seconds=effort.most_seconds,
+    )
     operations = pass_operations(network.bundle)
     rates = {name: _rate(one, network, effort) for name, one in alone.items()}
     _raise_peaks(peaks)
@@ -84,6 +101,7 @@ def _measure(
                 "form": one.choice.name,
                 "reason": one.choice.reason,
                 "precision": one.precision,
+                "measured": one.measured,
                 "by_plain": {
                     what: ratio(times[f"{name}, {what}"], times[PLAIN]) for what in (ANSWER, HEATMAPS)
                 },
@@ -93,24 +111,25 @@ def _measure(
                     if peer_name != PLAIN
                 },
                 "in_batches_by_plain": rate / plain_rate,
-                "share_of_peak": rate * operations / peaks.get(one.precision, peaks["f32"]),
-                "start_by_plain": start[name].seconds / plain_start.seconds,
+                "share_of_peak": rate * operations / peaks[one.precision] if one.precision in peaks else None,
+                "start_by_plain": start[name].seconds / plain_start.seconds if plain_start else None,
                 "start_seconds": start[name].seconds,
-                "memory_by_plain": start[name].memory / plain_start.memory,
+                "memory_by_plain": start[name].memory / plain_start.memory if plain_start else None,
                 "megabytes": start[name].memory / 1e6,
             }
         )
     return {
         "network": network.title,
         "architecture": network.bundle.description.architecture,
+        "rounds": len(times[PLAIN]),
         "operations_a_picture": operations,
         "weights_in_megabytes": (network.folder / "model.safetensors").stat().st_size / 1e6,
         "milliseconds": {name: 1e3 * statistics.median(values) for name, values in times.items()},
         "peers_by_plain": {name: ratio(times[name], times[PLAIN]) for name in peers if name != PLAIN},
         "plain_pictures_a_second_in_batches": plain_rate,
         "plain_share_of_peak": plain_rate * operations / peaks["f32"],
-        "plain_start_seconds": plain_start.seconds,
-        "plain_megabytes": plain_start.memory / 1e6,
+        "plain_start_seconds": plain_start.seconds if plain_start else None,
+        "plain_megabytes": plain_start.memory / 1e6 if plain_start else None,
         "runtimes": rows,
         "left_out": left_out,
     }
@@ -131,7 +150,7 @@ def _open_all(
     for name in names:
         try:
             opened[name] = open_runtime(network, name, threads=threads)
-            alone[name] = open_runtime(network, name, threads=1)
+            alone[name] = one_core_each(network, name, opened[name])
         except ConfigError as err:
             left_out[name] = str(err)
             opened.pop(name, None)

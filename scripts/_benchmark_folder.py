@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from _benchmark_naive import NaivePeer
 from _benchmark_networks import Network
 from _benchmark_processes import naive, ours, spend
+from _benchmark_runtimes import open_runtime
 from PIL import Image
 
 from derm_core.errors import ConfigError
@@ -62,6 +64,15 @@ def measure_folder(
     return found
 
 
+def check_plain_loop(network: Network) -> None:
+    """Raises ConfigError where the plain loop cannot draw heatmaps of a network, before minutes are spent on others."""
+    if not NaivePeer(network.bundle).has_maps:
+        raise ConfigError(
+            f"Of {network.title} Captum draws no heatmap, so that the plain loop over --folder needs pytorch-grad-cam: "
+            "install it with pip install grad-cam, or leave out --folder."
+        )
+
+
 def _measure(
     network: Network, runtimes: Sequence[str], files: Sequence[Path], some: Sequence[Path]
 ) -> Iterator[dict[str, Any]]:
@@ -70,6 +81,8 @@ def _measure(
         loop = json.loads(spend(naive(network.folder, Path(temporary)), told=told).printed)
     plain_rate = loop["pictures"] / loop["seconds"]
     for runtime in runtimes:
+        # As predict.py asks for it where there are many pictures, so that it need not compile.
+        open_runtime(network, runtime, threads=1)
         with tempfile.TemporaryDirectory() as temporary:
             whole = spend(ours(network.folder, runtime, files, Path(temporary)))
         rate = len(files) / whole.seconds

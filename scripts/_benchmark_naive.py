@@ -49,6 +49,11 @@ class NaivePeer:
         self.captum_has_maps = body(torch.zeros(1, 3, side, side)).ndim == 4
         self.to_map = activation_map(self.network)
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether anything that is installed draws heatmaps of this network."""
+        return self.captum_has_maps or grad_cam_installed()
+
     def probabilities(self, images: Tensor) -> Tensor:
         """Returns float32 (N, C) of float32 (N, 3, S, S), with the biases of the calibration."""
         import torch
@@ -91,6 +96,10 @@ class NaivePeer:
         return np.asarray(grown).clip(0, 1)
 
 
+def grad_cam_installed() -> bool:
+    return importlib.util.find_spec("pytorch_grad_cam") is not None
+
+
 def peer_cases(peer: NaivePeer) -> dict[str, Case]:
     """Returns each peer's way from float32 (1, 3, S, S) to its answer; those that are not installed are left out."""
     import torch
@@ -100,7 +109,7 @@ def peer_cases(peer: NaivePeer) -> dict[str, Case]:
     cases: dict[str, Case] = {PLAIN: lambda: peer.probabilities(images)}
     if peer.captum_has_maps:
         cases[CAPTUM] = lambda: peer.with_captum(images, side, side)
-    if importlib.util.find_spec("pytorch_grad_cam") is not None:
+    if grad_cam_installed():
         cases[GRAD_CAM] = lambda: peer.with_grad_cam(images)
     return cases
 

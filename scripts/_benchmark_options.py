@@ -11,7 +11,10 @@ from _cli import CommandParser
 from _benchmark_networks import DEFAULT_ARCHITECTURES, MAIN, MAIN_ARCHITECTURES
 
 from derm_core.errors import ConfigError
+from derm_core.serving.quantised import MEASURED
 
+ROUND_SECONDS = 120.0
+"""All networks' rounds of one picture take about so long, where they would take longer; their starts, too."""
 RUNTIMES = ("eager", "onnxruntime", "openvino")
 CONTESTS = ("full", "frozen")
 PEERS = ("plain", "timm", "fastai")
@@ -53,9 +56,10 @@ def parse_arguments(description: str) -> argparse.Namespace:
         "--runtimes",
         metavar="NAME",
         nargs="+",
-        choices=RUNTIMES,
+        choices=(*RUNTIMES, *MEASURED),
         default=RUNTIMES,
-        help=f"what is measured, where it is installed (default: {' '.join(RUNTIMES)})",
+        help=f"what is measured, where it is installed: {', '.join((*RUNTIMES, *MEASURED))}; the last two where "
+        f"quantise.py offers them for a model (default: {' '.join(RUNTIMES)})",
     )
     parser.add_argument(
         "--image",
@@ -91,13 +95,18 @@ def parse_arguments(description: str) -> argparse.Namespace:
         metavar="N",
         type=int,
         default=30,
-        help="of one picture, in which all take turns (default: 30)",
+        help="of one picture, in which all take turns; fewer where they are slow, so that all networks together take "
+        f"about {ROUND_SECONDS / 60:.0f} minutes (default: 30)",
     )
     parser.add_argument(
         "--seconds", metavar="N", type=float, default=3.0, help="for each throughput (default: 3)"
     )
     parser.add_argument(
-        "--starts", metavar="N", type=int, default=3, help="how many times each process starts (default: 3)"
+        "--starts",
+        metavar="N",
+        type=int,
+        default=3,
+        help="how many times each process starts, within the same limit (default: 3)",
     )
     parser.add_argument(
         "--work",

@@ -19,7 +19,13 @@ from derm_core.files import replace_file
 
 _VEGA_LITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _PIXELS_PER_POINT, _COLOURS = 2, 64
-_NAMES = {"eager": "PyTorch, one pass", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+_NAMES = {
+    "eager": "PyTorch, one pass",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "openvino-bf16": "OpenVINO, bf16",
+    "openvino-int8": "OpenVINO, int8",
+}
 _OURS, _THEIRS = "Dermatrace: answer and heatmap", "others: answer and heatmap"
 _ABSENT = "not measured"
 
@@ -50,7 +56,7 @@ def tables(report: Mapping[str, Any], *, plot: str | None, command: str) -> str:
         "",
         "From pixels at the network's size to probabilities and heatmap; one picture at a time on all cores. *Plain* "
         "is the forward pass of eager PyTorch in float32, with no heatmap. Medians over "
-        f"{report['rounds']} rounds in which all took turns.",
+        f"{report['rounds']} rounds in which all took turns{_fewer_rounds(report)}.",
         "",
         "| network | runtime | answer, by plain | answer and heatmap, by plain | times as fast as PyTorch with "
         "Captum | with pytorch-grad-cam |",
@@ -59,26 +65,27 @@ def tables(report: Mapping[str, Any], *, plot: str | None, command: str) -> str:
     for network in report["networks"]:
         lines += [_one_picture(network["network"], row) for row in network["runtimes"]]
         lines += [
-            f"| {network['network']} | {_NAMES.get(name, name)} | cannot answer | | | |"
-            for name in network["left_out"]
+            f"| {network['network']} | {_NAMES[name]} | cannot answer | | | |" for name in network["left_out"]
         ]
     lines += [
         "",
+        *_reasons(report),
         "## Many pictures, start and memory",
         "",
         "Throughput is that of passes side by side, one a core, each with its heatmap, by that of PyTorch's forward "
         "pass in batches of 16 on all cores, without. The peak is that of a matrix product or a convolution of the "
-        "same precision, whichever was faster, measured in the same run. Start is from the start of the process to the "
-        "first answer with its heatmap on the disk (`scripts/predict.py`, compiled before), memory the most that the "
-        "process held; both by a plain script with PyTorch and Captum, or pytorch-grad-cam for vision transformers, "
-        "whose tokens Captum takes for channels.",
+        "same precision by PyTorch, whichever was faster, measured in the same run; of int8 none was measured. Start "
+        "is from the start of the process to the first answer with its heatmap on the disk (`scripts/predict.py`, "
+        "compiled before), memory the most that the process held; both by a plain script with PyTorch and Captum, or "
+        "pytorch-grad-cam for vision transformers, whose tokens Captum takes for channels.",
         "",
         "| network | runtime | computes in | throughput, by plain | share of the peak | start | memory |",
         "|---|---|---|---:|---:|---:|---:|",
     ]
     for network in report["networks"]:
+        whole = _ABSENT if network["plain_start_seconds"] is None else "1"
         lines.append(
-            f"| {network['network']} | plain | f32 | 1 | {network['plain_share_of_peak']:.0%} | 1 | 1 |"
+            f"| {network['network']} | plain | f32 | 1 | {network['plain_share_of_peak']:.0%} | {whole} | {whole} |"
         )
         lines += [_many(network["network"], row) for row in network["runtimes"]]
     sizes = ", ".join(
@@ -170,10 +177,32 @@ def _one_picture(network: str, row: Mapping[str, Any]) -> str:
 
 
 def _many(network: str, row: Mapping[str, Any]) -> str:
-    return (
-        f"| {network} | {_NAMES[row['runtime']]} | {row['precision']} | {row['in_batches_by_plain']:.2f} | "
-        f"{row['share_of_peak']:.0%} | {row['start_by_plain']:.2f} | {row['memory_by_plain']:.2f} |"
-    )
+    cells = [
+        *(network, _NAMES[row["runtime"]], row["precision"], f"{row['in_batches_by_plain']:.2f}"),
+        _ABSENT if row["share_of_peak"] is None else f"{row['share_of_peak']:.0%}",
+        *(
+            _ABSENT if row[what] is None else f"{row[what]:.2f}"
+            for what in ("start_by_plain", "memory_by_plain")
+        ),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _fewer_rounds(report: Mapping[str, Any]) -> str:
+    """Says of which networks there were fewer rounds, for they are slow."""
+    slow = [network for network in report["networks"] if network["rounds"] < report["rounds"]]
+    told = ", ".join(f"{network['rounds']} of {network['network']}" for network in slow)
+    return f"; of slow networks over fewer ({told})" if slow else ""
+
+
+def _reasons(report: Mapping[str, Any]) -> list[str]:
+    """Says why runtimes cannot answer, and what lets those in fewer bits do so: a paragraph for each."""
+    lines = []
+    for network in report["networks"]:
+        told = {row["runtime"]: f"{row['measured']}." for row in network["runtimes"] if row["measured"]}
+        for name, reason in (told | network["left_out"]).items():
+            lines += [f"{network['network']}, {_NAMES[name]}: {reason}", ""]
+    return lines
 
 
 def _folder(rows: list[Mapping[str, Any]]) -> list[str]:

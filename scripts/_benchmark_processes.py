@@ -8,6 +8,7 @@ system counts the memory of whoever starts a process as that process's own, so t
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -54,13 +55,26 @@ def naive(model: Path, folder: Path) -> list[str]:
 
 
 def starts(
-    model: Path, runtimes: Sequence[str], picture: Path, rounds: int
-) -> tuple[Spent, Mapping[str, Spent]]:
+    model: Path,
+    runtimes: Sequence[str],
+    picture: Path,
+    rounds: int,
+    *,
+    plain: bool = True,
+    most_seconds: float = math.inf,
+) -> tuple[Spent | None, Mapping[str, Spent]]:
     """Returns what the plain script and predict.py with each runtime take for one picture: the quickest of the rounds,
-    in which they take turns. What is compiled was compiled before."""
+    in which they take turns, and of which none begins after `most_seconds`. What is compiled was compiled before.
+
+    Args:
+        plain: False where the plain script cannot draw a heatmap of this model; its place is then None.
+    """
     best: dict[str, Spent] = {}
-    for _ in range(rounds):
-        for name in ("", *runtimes):
+    began = time.perf_counter()
+    for number in range(rounds):
+        if number and time.perf_counter() - began >= most_seconds:
+            break
+        for name in (*([""] if plain else []), *runtimes):
             with tempfile.TemporaryDirectory() as temporary:
                 folder = Path(temporary)
                 if name:
@@ -69,7 +83,7 @@ def starts(
                     found = spend(naive(model, folder), told=f"{picture}\n")
             if name not in best or found.seconds < best[name].seconds:
                 best[name] = found
-    return best.pop(""), best
+    return best.pop("", None), best
 
 
 def main() -> int:

@@ -6,16 +6,18 @@ import importlib.util
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from _benchmark_networks import Network
 from _benchmark_rounds import Case
 
 from derm_core.serving.answer import logit_bias
-from derm_core.serving.compiled import FORMS
+from derm_core.serving.compiled import FORMS, OPENVINO_INT8, CompiledRuntime
+from derm_core.serving.compiling import FormCompiler
 from derm_core.serving.devices import passes_at_once
 from derm_core.serving.eager import EagerRuntime
+from derm_core.serving.quantised import INT8, MEASURED, Quantised, read_quantised
 from derm_core.serving.runtime_choice import choose_compiled
 from derm_core.serving.runtimes import EAGER, REFERENCE, Pixels, Runtime, RuntimeChoice
 
@@ -24,15 +26,18 @@ ANSWER, HEATMAPS = "answer", "answer with heatmap"
 
 @dataclass(frozen=True)
 class OpenRuntime:
-    """A runtime for one network, and which of its forms it is."""
+    """A runtime for one network, which of its forms it is, and what quantise.py found of that, if it was asked."""
 
     runtime: Runtime
     choice: RuntimeChoice
+    measured: str | None = None
 
     @property
     def precision(self) -> str:
         """Of the numbers that it computes with, mostly."""
         form = FORMS.get(self.choice.name)
+        if form == OPENVINO_INT8:
+            return INT8
         return form.precision if form else "f32"
 
 
@@ -54,7 +59,27 @@ def open_runtime(network: Network, name: str, *, threads: int) -> OpenRuntime:
         threads=threads,
         passes=passes_at_once(threads),
     )
-    return OpenRuntime(runtime, choice)
+    found = _quantised(network, name)
+    return OpenRuntime(runtime, choice, found.figures.sentence() if found else None)
+
+
+def one_core_each(network: Network, name: str, one: OpenRuntime) -> OpenRuntime:
+    """Returns a runtime whose passes run side by side, one a core, in the form that was chosen for all cores."""
+    if name == EAGER:
+        return one
+    form, passes, found = FORMS[one.choice.name], passes_at_once(1), _quantised(network, name)
+    compiler = FormCompiler(
+        network.bundle, threads=1, passes=passes, quantised=found.network if found else None
+    )
+    preprocessing = network.bundle.description.preprocessing
+    runtime = CompiledRuntime(form, compiler.compile(form), preprocessing, threads=1, passes=passes)
+    return replace(one, runtime=runtime)
+
+
+def _quantised(network: Network, name: str) -> Quantised | None:
+    if name not in MEASURED:
+        return None
+    return read_quantised(network.folder, network.bundle.description.weights_sha256, MEASURED[name])
 
 
 def cases_of(runtime: Runtime, network: Network) -> dict[str, Case]:

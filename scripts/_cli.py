@@ -133,6 +133,7 @@ def progress(
     *,
     unit: str = "images",
     initial: int = 0,
+    passed_seconds: float = 0.0,
 ) -> Progress[T]:
     """Shows how far a loop is, on stderr: a bar on a terminal, otherwise a plain line about every ten seconds.
 
@@ -142,13 +143,14 @@ def progress(
         description: stands in front of the count, such as "epoch 3/30".
         unit: what is counted, in the plural; the rate is shown in it.
         initial: how many were done before, in a loop that is continued.
+        passed_seconds: how long it has been going on, where it is shown only now; the rate is over these, too.
     """
     if total is None and hasattr(iterable, "__len__"):
         total = initial + len(iterable)  # type: ignore[arg-type]
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        return tqdm(
+        bar = tqdm(
             iterable,
             desc=description or None,
             total=total,
@@ -156,7 +158,10 @@ def progress(
             initial=initial,
             dynamic_ncols=True,
         )
-    return PlainLines(iterable, total, description, unit=unit, initial=initial)
+        bar.start_t -= passed_seconds
+        bar.last_print_t -= passed_seconds
+        return bar
+    return PlainLines(iterable, total, description, unit=unit, initial=initial, passed_seconds=passed_seconds)
 
 
 class PlainLines(Iterable[T]):
@@ -170,6 +175,7 @@ class PlainLines(Iterable[T]):
         *,
         unit: str = "images",
         initial: int = 0,
+        passed_seconds: float = 0.0,
         file: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -177,7 +183,8 @@ class PlainLines(Iterable[T]):
         self._total, self._description, self._unit = total, description, unit
         self._done = self._initial = initial
         self._file, self._clock = file, clock
-        self._started = self._last_line = clock()
+        self._last_line = clock()
+        self._started = self._last_line - passed_seconds
         self._postfix = ""
         self._closed = False
 

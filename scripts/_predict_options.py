@@ -16,7 +16,11 @@ from derm_core.errors import ConfigError
 
 def parse_arguments(description: str) -> argparse.Namespace:
     """Reads the command line; a complaint is one line."""
-    parser = CommandParser(description=description, epilog=NOTICE)
+    parser = CommandParser(
+        description=description,
+        epilog="The exit status is 1 where a picture that was named itself does not exist or cannot be read, once all "
+        f"others are answered; one in a folder that cannot be read has a row that says so, and no more. {NOTICE}",
+    )
     parser.add_argument(
         "images", metavar="IMAGE|FOLDER", type=Path, nargs="+", help="pictures, and folders of pictures"
     )

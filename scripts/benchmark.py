@@ -17,7 +17,7 @@ from typing import Any
 from _cli import run_command
 
 from _benchmark_networks import open_networks
-from _benchmark_options import check_targets, parse_arguments
+from _benchmark_options import ROUND_SECONDS, RUNTIMES, check_targets, parse_arguments
 
 from derm_core.serving.machine import cores, processor
 
@@ -38,31 +38,41 @@ def main() -> None:
     report |= training_report(arguments) if arguments.training else answers_report(arguments)
     if arguments.json:
         replace_file(Path(arguments.json), (json.dumps(report, indent=2) + "\n").encode())
-    if not arguments.training:
+    if arguments.training:
+        from _benchmark_training_page import training_page
+
+        text = training_page(report, command=training_command_of(arguments))
+    else:
         from _benchmark_page import save_plot, tables
 
         text = tables(report, plot=arguments.plot and arguments.plot.name, command=command_of(arguments))
         print(f"\n{text}", end="")
         if arguments.plot:
             save_plot(report, arguments.plot)
-        if arguments.markdown:
-            replace_file(arguments.markdown, text.encode())
+    if arguments.markdown:
+        replace_file(arguments.markdown, text.encode())
 
 
 def answers_report(arguments: argparse.Namespace) -> dict[str, Any]:
     from _benchmark_answers import Effort, measure_answers
-    from _benchmark_folder import measure_folder
+    from _benchmark_folder import check_plain_loop, measure_folder
     from _benchmark_runtimes import installed
 
     from derm_core.serving.devices import compiled_threads
 
     effort = Effort(
-        arguments.rounds, compiled_threads(arguments.threads), arguments.seconds, arguments.starts
+        arguments.rounds,
+        compiled_threads(arguments.threads),
+        arguments.seconds,
+        arguments.starts,
+        ROUND_SECONDS,
     )
     runtimes = installed(arguments.runtimes)
     with ExitStack() as stack:
         work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         networks = open_networks(arguments.model, arguments.architecture, work)
+        if arguments.folder:
+            check_plain_loop(networks[0])
         report = measure_answers(networks, runtimes, arguments.image, effort)
         if arguments.folder:
             left_out = report["networks"][0]["left_out"]
@@ -124,6 +134,8 @@ def command_of(arguments: argparse.Namespace) -> str:
     """Returns the command that makes these figures again, folders by their last name alone."""
     words = ["scripts/benchmark.py", "--model", Path(arguments.model).name or "''"]
     words += ["--architecture", *arguments.architecture]
+    if tuple(arguments.runtimes) != RUNTIMES:
+        words += ["--runtimes", *arguments.runtimes]
     if arguments.folder:
         words += ["--folder", arguments.folder.resolve().name]
         words += ["--pictures", str(arguments.pictures)] if arguments.pictures else []
@@ -132,6 +144,22 @@ def command_of(arguments: argparse.Namespace) -> str:
             if arguments.sizes
             else []
         )
+    return " ".join(words)
+
+
+def training_command_of(arguments: argparse.Namespace) -> str:
+    """Returns the command that makes these figures of training again, the dataset by its last name alone."""
+    words = ["scripts/benchmark.py", "--training", arguments.training.resolve().name]
+    words += ["--contests", *arguments.contests, "--peers", *arguments.peers]
+    words += ["--epochs", str(arguments.epochs), "--image-size", str(arguments.image_size)]
+    words += ["--workers", str(arguments.workers)]
+    words += ["--threads", str(arguments.threads)] if arguments.threads else []
+    words += ["--target", str(arguments.target)] if arguments.target is not None else []
+    words += ["--pictures", str(arguments.pictures)] if arguments.pictures else []
+    words += ["--first-image-size", str(arguments.first_image_size)] if "full" in arguments.contests else []
+    if "frozen" in arguments.contests:
+        words += ["--frozen-architecture", arguments.frozen_architecture]
+        words += ["--pretrained"] if arguments.pretrained else []
     return " ".join(words)
 
 

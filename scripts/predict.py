@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _cli import progress, run_command
+from _cli import FAILED, progress, run_command
 
 from _answers import RowWriter, writer_to_stdout
 from _journal import open_journal
@@ -36,7 +36,7 @@ SAME_WITHIN = 0.02
 """How far apart two runtimes' probabilities of the same picture may be."""
 
 
-def main() -> None:
+def main() -> int | None:
     arguments = parse_arguments(__doc__ or "")
     check_targets(arguments)
     files, ignored = find_pictures(arguments.images, recursive=arguments.recursive)
@@ -94,8 +94,8 @@ def main() -> None:
     ]
     if arguments.out is None:
         writer = writer_to_stdout(predictor.description, with_context=with_context)
-        answer_all(predictor, pictures, writer, arguments, with_context=with_context)
-        return
+        unread = answer_all(predictor, pictures, writer, arguments, with_context=with_context)
+        return status_of(arguments.images, unread)
     about = {
         "columns": answer_columns(predictor.classes, with_context=with_context),
         "model": predictor.description.weights_sha256,
@@ -108,6 +108,7 @@ def main() -> None:
             check_same_model(predictor, pictures, journal)
             print(f"{len(pictures) - len(left)} of {len(pictures)} pictures were done.", file=sys.stderr)
         answer_all(predictor, left, journal, arguments, with_context=with_context, of=len(pictures))
+    return status_of(arguments.images, journal.unread)
 
 
 def answer_all(
@@ -118,20 +119,37 @@ def answer_all(
     *,
     with_context: bool,
     of: int | None = None,
-) -> None:
-    """Writes a row for each picture, in order; `of` is how many there were before some were done."""
-    answers, failed, total = answered(predictor, pictures, arguments.batch_size), 0, of or len(pictures)
+) -> set[str]:
+    """Writes a row for each picture, in order, and returns the `file` of those that could not be read.
+
+    `of` is how many pictures there were before some were done.
+    """
+    answers, total = answered(predictor, pictures, arguments.batch_size), of or len(pictures)
+    failed, unread = 0, set()
     with closing(answers):
         shown: Iterable[Prediction | InvalidImageError] = answers
         if writes_progress(arguments.out):
             shown = progress(answers, total, "predicting", initial=total - len(pictures))
         for picture, answer in zip(pictures, shown, strict=True):
-            failed += isinstance(answer, InvalidImageError)
-            writer.write(answer_row(picture.file, answer, predictor.classes, with_context=with_context))
+            row = answer_row(picture.file, answer, predictor.classes, with_context=with_context)
+            if isinstance(answer, InvalidImageError):
+                failed += 1
+                unread.add(row["file"])
+            writer.write(row)
     if failed:
         print(
             f"{failed} of {len(pictures)} pictures could not be read; see the column error.", file=sys.stderr
         )
+    return unread
+
+
+def status_of(places: Sequence[Path], unread: set[str]) -> int | None:
+    """Returns FAILED where a picture that was named itself has no answer: whoever names one wants it.
+
+    In a folder there may be anything, so that its rows are all that says so.
+    """
+    named = (place for place in places if not place.is_dir())
+    return FAILED if any(printable(str(place)) in unread for place in named) else None
 
 
 def without_answered(pictures: Sequence[AskedPicture], journal: AnswerJournal) -> list[AskedPicture]:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes a model's network in int8 for the runtime openvino-int8, calibrated on a dataset's photographs; it may answer
-only where no metric falls."""
+"""Makes a model's network in fewer bits, for the runtime openvino-int8 or openvino-bf16, and measures it on a dataset's
+photographs; it may answer only where no metric falls."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from _options import add_model_and_data, positive
 
 from derm_core.data.table import load_dataset
 from derm_core.errors import ConfigError
+
+CALIBRATE_ON, PICTURES = "train", 300
 
 
 def main() -> int | None:
@@ -35,23 +37,27 @@ def main() -> int | None:
     set_threads(threads)
     made = quantise_bundle(
         load_bundle(folder),
-        QuantisingData(dataset, arguments.split, arguments.calibrate_on, arguments.pictures),
+        QuantisingData(
+            dataset, arguments.split, arguments.calibrate_on or CALIBRATE_ON, arguments.pictures or PICTURES
+        ),
+        precision=arguments.precision,
         threads=threads,
         progress=lambda answers, total: progress(answers, total, "measuring"),
         tell=lambda sentence: print(sentence, file=sys.stderr),
     )
     place = write_quantised(folder, made)
-    figures = asdict(made.figures) | {"offered": made.network is not None}
+    figures = asdict(made.figures) | {"offered": made.offered}
     text = json.dumps(figures, indent=2) + "\n"
     if arguments.json == "-":
         print(text, end="")
     elif arguments.json:
         replace_file(Path(arguments.json), text.encode())
-    if made.network is None:
+    if not made.offered:
         print(f"Not offered: {made.figures.sentence()}. The figures stand in {place}.", file=sys.stderr)
         return FAILED
     print(
-        f"DERM_RUNTIME=openvino-int8 answers with it. It and its figures stand in {place}.", file=sys.stderr
+        f"DERM_RUNTIME=openvino-{arguments.precision} answers with it. What belongs to it stands in {place}.",
+        file=sys.stderr,
     )
     return None
 
@@ -60,16 +66,22 @@ def parse_arguments() -> argparse.Namespace:
     parser = CommandParser(description=__doc__)
     add_model_and_data(parser)
     parser.add_argument(
+        "--precision",
+        choices=("int8", "bf16"),
+        default="int8",
+        help="whole numbers of 8 bits, calibrated on photographs, or bfloat16, which needs no calibration but a "
+        "processor that multiplies it (default: int8)",
+    )
+    parser.add_argument(
         "--split", default="val", help="what it is measured on, against the reference (default: val)"
     )
     parser.add_argument(
         "--calibrate-on",
         metavar="SPLIT",
-        default="train",
-        help="what it is calibrated on (default: train)",
+        help=f"what int8 is calibrated on (default: {CALIBRATE_ON})",
     )
     parser.add_argument(
-        "--pictures", metavar="N", type=positive, default=300, help="of these, so many (default: 300)"
+        "--pictures", metavar="N", type=positive, help=f"of these, so many (default: {PICTURES})"
     )
     parser.add_argument(
         "--threads",
@@ -78,7 +90,10 @@ def parse_arguments() -> argparse.Namespace:
         help="cores to use (default: DERM_THREADS, or all)",
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures; - is standard output")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.precision == "bf16" and (arguments.calibrate_on or arguments.pictures):
+        parser.error("bf16 is not calibrated: leave out --calibrate-on and --pictures")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ def main() -> None:
     config = load_recipe(arguments.recipe, arguments.overrides)
 
     from derm_core.data.table import load_dataset
+    from derm_core.experiments.bundle_teacher import open_bundle_teacher
     from derm_core.experiments.tracking import MLflowObserver, Observers, TensorBoardObserver
     from derm_core.training.loop import fit
 
@@ -61,7 +63,14 @@ def main() -> None:
             observers.append(stack.enter_context(MLflowObserver(arguments.mlflow, arguments.out, config)))
         dataset = load_dataset(arguments.data)
         try:
-            fit(config, dataset, arguments.out, resume=arguments.resume, observer=Observers(*observers))
+            fit(
+                config,
+                dataset,
+                arguments.out,
+                resume=arguments.resume,
+                open_bundle=open_bundle_teacher,
+                observer=Observers(*observers),
+            )
         except KeyboardInterrupt:
             if arguments.out.exists():
                 print("The same command with --resume goes on from the last checkpoint.", file=sys.stderr)
@@ -77,13 +86,16 @@ class Display:
         self._batch_size = 1
 
     def prepare(self, pictures: int) -> Callable[[int], object]:
-        """Shows how many pictures are decoded, where any are."""
+        """Shows how many pictures are decoded, where any are: nothing where all were decoded before."""
         bar: Progress[Any] | None = None
-        done = 0
+        done, started = 0, time.monotonic()
 
         def count(decoded: int) -> None:
             nonlocal bar, done
-            bar = bar or progress(total=pictures, description="preparing")
+            if bar is None:
+                # The first pictures took their time, too: few may be told of at once, and be all.
+                passed = time.monotonic() - started
+                bar = progress(total=pictures, description="preparing", passed_seconds=passed)
             bar.update(decoded)
             done += decoded
             if done == pictures:

@@ -11,9 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from derm_core import NOTICE
+from derm_core import NOTICE, diagnosis_name
 from web.models import Prediction
-from web.presentation import diagnosis_name
 
 _BOM = "\ufeff"
 """At the head of a CSV file: without it a spreadsheet takes UTF-8 for something else."""

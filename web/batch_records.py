@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from derm_core import NOTICE
+from derm_core import NOTICE, diagnosis_name
 from web.answer_table import harmless
 from web.batch_uploads import OPEN_STATES
 from web.database import db
 from web.models import Batch, BatchItem, Prediction
-from web.presentation import diagnosis_name
 
 GROUPS = ("refer", "routine", "unsure", "failed")
 """What the rows can be narrowed to: the advice, or that there is none because the file was not read."""

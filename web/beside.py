@@ -10,13 +10,12 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from derm_core import DermError, pack_heatmap
+from derm_core import DermError, explained_code, pack_heatmap
 from web.answering import store
 from web.cases import LikeCase
 from web.inference import inference
 from web.models import Prediction
 from web.pictures import HEATMAP_SIDE, PHOTO, overlay_webp
-from web.presentation import explained_code
 from web.seeing import note_seen, seen_prediction
 
 beside = Blueprint("beside", __name__)

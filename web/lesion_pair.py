@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from web.presentation import class_bars, diagnosis_name, explained_code, percent
+from derm_core import class_bars, diagnosis_name, explained_code
+from web.presentation import percent
 from web.visits import Visit
 
 NO_CLASS = "none"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 
-from web.presentation import date_text, percent, risk_and_point, svg_percent
+from derm_core import risk_and_point
+from web.presentation import date_text, percent, svg_percent
 from web.visits import Visit
 
 HEIGHT = 232

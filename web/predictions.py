@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
-from derm_core import InvalidImageError
+from derm_core import InvalidImageError, explained_code
 from web.answering import answer_photograph, delete_prediction, store
 from web.database import db
 from web.forms import NoteForm, PictureForm
@@ -18,7 +18,6 @@ from web.inference import inference
 from web.models import Lesion, Prediction
 from web.paging import history_page
 from web.pictures import PHOTO, THUMBNAIL, heatmap_name, overlay_webp, sample_photograph
-from web.presentation import explained_code
 from web.quota import QuotaFullError
 from web.reviews import clinicians_asked, reviews_of
 from web.seeing import is_own, note_seen, own_prediction, seen_prediction

@@ -13,57 +13,21 @@ from typing import Any
 from flask import Flask, url_for
 from wtforms import Field
 
-from derm_core import DIAGNOSES, NOTICE, percent, percents_apart, plausible_words
+from derm_core import (
+    NOTICE,
+    class_bars,
+    diagnosis_name,
+    explained_code,
+    leading_malignancy,
+    percent,
+    plausible_words,
+    risk_and_point,
+)
 from web.models import Prediction
 from web.patients import answered_with, patient_text
 
 _WORD = 0.17  # share of the scale that a word over it may take
 _TITLES = ("dr", "prof", "med", "mr", "mrs", "ms", "mx")
-_NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
-
-
-@dataclass(frozen=True)
-class ClassBar:
-    """One class of an answer: its code, its name in words, and its probability in [0, 1]."""
-
-    code: str
-    name: str
-    description: str
-    malignant: bool
-    probability: float
-
-
-def class_bars(prediction: Prediction) -> list[ClassBar]:
-    """Returns the classes of an answer, the most probable first."""
-    bars = [_bar(code, probability) for code, probability in prediction.probabilities.items()]
-    return sorted(bars, key=lambda bar: -bar.probability)
-
-
-def explained_code(prediction: Prediction) -> str:
-    """Returns the class whose heatmap is shown first: what the advice rests on.
-
-    That is the most probable class, and where the advice is to refer, the most probable malignant one.
-    """
-    malignant = [bar for bar in class_bars(prediction) if bar.malignant]
-    return malignant[0].code if prediction.advice == "refer" and malignant else prediction.top
-
-
-def leading_malignancy(prediction: Prediction) -> ClassBar | None:
-    """Returns the malignant class that makes up most of the risk, or None where no single one does."""
-    for bar in class_bars(prediction):
-        if bar.malignant and bar.code not in _NAMES_OF_GROUPS:
-            return bar if bar.probability > prediction.malignant_probability / 2 else None
-    return None
-
-
-def diagnosis_name(code: str) -> str:
-    """Returns the name of a class in words, or the code of one that is not known."""
-    return DIAGNOSES[code].name if code in DIAGNOSES else code
-
-
-def risk_and_point(prediction: Prediction) -> tuple[str, str]:
-    """Writes the risk and the operating point so that they can be told apart: with a decimal where they are close."""
-    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def measured_sentence(prediction: Prediction) -> str | None:
@@ -200,13 +164,6 @@ def init_presentation(app: Flask) -> None:
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
-
-
-def _bar(code: str, probability: float) -> ClassBar:
-    known = DIAGNOSES.get(code)
-    if known is None:
-        return ClassBar(code, code, "", False, probability)
-    return ClassBar(code, known.name, known.description, known.malignant, probability)
 
 
 def _interval(measured: Mapping[str, Any], key: str) -> str:

@@ -16,6 +16,8 @@ from derm_core import (
     QualityFlag,
     ReportedAnswer,
     answer_report,
+    diagnosis_name,
+    explained_code,
     lesion_report,
     unpack_heatmap,
 )
@@ -25,7 +27,7 @@ from web.database import db
 from web.lesion_forms import place_name
 from web.models import Prediction, Review
 from web.pictures import PHOTO, heatmap_name
-from web.presentation import diagnosis_name, explained_code, measured_sentence
+from web.presentation import measured_sentence
 from web.seeing import is_own, note_seen, seen_prediction
 from web.visits import own_lesion, visits_of
 

@@ -36,6 +36,7 @@ def make_bundle(
     evaluate_command: str = "",
     test_split: str = "test",
     half: bool = True,
+    adjustment: float | None = 0.0,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> BundleDescription:
@@ -57,6 +58,8 @@ def make_bundle(
         evaluate_command: how the card tells readers to make the figures again.
         test_split: read once, after everything is set.
         half: store kernels and matrices as float16.
+        adjustment: how far answers lean to rare diagnoses, from 0 for not at all
+            (derm_core.evaluation.logit_adjustment); None chooses it on the validation split.
         overwrite: replace a bundle in `folder`.
         progress: wraps the answers and their number, to show how far it is.
 
@@ -69,7 +72,7 @@ def make_bundle(
     check_free(folder, overwrite=overwrite)
     candidate = open_average(runs, dataset, image_size=image_size)
     description = candidate.describe(name=name, version=version, origin=origin)
-    certainty = calibrate(candidate, description, half=half, progress=progress)
+    certainty = calibrate(candidate, description, half=half, adjustment=adjustment, progress=progress)
     reference = fit_reference(
         candidate.predictor(certainty.description, half=half),
         candidate.split(candidate.config.data.train_split),
@@ -77,7 +80,11 @@ def make_bundle(
         extra=candidate.extra,
         progress=progress,
     )
-    description = replace(certainty.description, reference_statistics=reference)
+    description = replace(
+        certainty.description,
+        reference_statistics=reference,
+        training=dict(certainty.description.training) | _tried_adjustments(certainty),
+    )
     certainty = replace(certainty, description=description)
     if test_split in set(dataset.table["split"]):
         predictor = candidate.predictor(description, half=half)
@@ -97,6 +104,17 @@ def make_bundle(
         half=half,
         overwrite=overwrite,
     )
+
+
+def _tried_adjustments(certainty: Certainty) -> dict[str, str]:
+    """Returns what leaning to rare diagnoses gave on the validation split, for the card; empty where none was tried."""
+    if not certainty.adjustments:
+        return {}
+    tried = "; ".join(
+        f"{one.strength:g}: accuracy {one.accuracy:.3f}, balanced {one.balanced_accuracy:.3f}, ECE {one.ece:.3f}"
+        for one in certainty.adjustments
+    )
+    return {"logit adjustments on validation": tried}
 
 
 def _measured(description: BundleDescription, metrics: Figures, measured_on: str) -> BundleDescription:

@@ -13,6 +13,7 @@ from derm_core.errors import ConfigError
 from derm_core.evaluation.calibration import fit_temperature, operating_threshold, prevalence_of_risks
 from derm_core.evaluation.class_biases import fit_class_biases
 from derm_core.evaluation.conformal import LEVEL, fit_thresholds
+from derm_core.evaluation.logit_adjustment import Adjusted, choose_strength, class_adjustment, try_adjustments
 from derm_core.experiments.candidate import Candidate, Progress, answer_split, probability_table
 from derm_core.experiments.context_fitting import fit_context_model, fit_weight
 from derm_core.serving.calibration import Calibration
@@ -42,6 +43,7 @@ class Certainty:
 
     `description` is that of the candidate, complete but for what is measured on other lesions. `alone` are the answers
     to the validation photographs, `told` those that know the patients; the same where the model has no use for them.
+    `adjustments` is what leaning to rare diagnoses gave where the strength was to be chosen.
     """
 
     description: BundleDescription
@@ -49,6 +51,7 @@ class Certainty:
     labels: np.ndarray
     alone: Sequence[Prediction]
     told: Sequence[Prediction]
+    adjustments: Sequence[Adjusted] = ()
 
     @cached_property
     def malignant(self) -> np.ndarray:
@@ -57,12 +60,20 @@ class Certainty:
 
 
 def calibrate(
-    candidate: Candidate, description: BundleDescription, *, half: bool, progress: Progress | None = None
+    candidate: Candidate,
+    description: BundleDescription,
+    *,
+    half: bool,
+    adjustment: float | None = 0.0,
+    progress: Progress | None = None,
 ) -> Certainty:
     """Sets everything on the validation split, through predictors of the weights as they are stored.
 
+    `adjustment` is how far answers lean to rare diagnoses (derm_core.evaluation.logit_adjustment); None chooses it.
+
     Raises:
-        ConfigError: the validation split holds no malignant picture, or nothing else.
+        ConfigError: the validation split holds no malignant picture, or nothing else; or answers are to lean to a
+            diagnosis that no training photograph has.
     """
     valid_split = candidate.config.data.valid_split
     valid = candidate.split(valid_split)
@@ -79,6 +90,7 @@ def calibrate(
     # Logits are known but for a constant a row, which softmax does not see.
     logits = np.log(np.maximum(probability_table(answers), np.finfo(np.float64).tiny))
     description = _with_calibration(candidate, description, logits, valid, labels)
+    description, adjustments = _with_adjustment(candidate, description, logits, labels, adjustment)
 
     predictor = candidate.predictor(description, half=half)
     contexts = contexts_of(valid)
@@ -100,7 +112,7 @@ def calibrate(
             _context_sets(told, labels, valid.lesions),
         ),
     )
-    return Certainty(description, valid, labels, alone, told)
+    return Certainty(description, valid, labels, alone, told, adjustments)
 
 
 def _with_calibration(
@@ -127,6 +139,43 @@ def _with_calibration(
         tuple(context_biases.tolist()),
     )
     return replace(description, temperature=temperature, context=context, calibration=calibration)
+
+
+def _with_adjustment(
+    candidate: Candidate,
+    description: BundleDescription,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    strength: float | None,
+) -> tuple[BundleDescription, Sequence[Adjusted]]:
+    """Returns the description with biases that lean to rare diagnoses, and what each strength gave where one is chosen.
+
+    It is chosen for photographs alone, and holds for all answers.
+    """
+    calibration = description.calibration
+    assert calibration is not None
+    if strength == 0:
+        return description, ()
+    trained = candidate.labels(candidate.split(candidate.config.data.train_split))
+    counts = np.bincount(trained, minlength=len(description.classes))
+    if not counts.all():
+        missing = ", ".join(np.array(description.classes)[counts == 0])
+        raise ConfigError(
+            f"The training photographs hold none of {missing}, so how far answers should lean to it is not known. "
+            "Leave the logit adjustment at 0."
+        )
+    tried: Sequence[Adjusted] = ()
+    if strength is None:
+        tried = try_adjustments(logits / description.temperature + calibration.bias, labels, counts)
+        strength = choose_strength(tried)
+    moved = class_adjustment(counts, strength)
+    calibration = replace(
+        calibration,
+        bias=tuple((calibration.bias + moved).tolist()),
+        context_bias=tuple((calibration.context_bias + moved).tolist()),
+        adjustment=strength,
+    )
+    return replace(description, calibration=calibration), tried
 
 
 def _fit(

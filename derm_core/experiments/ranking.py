@@ -8,9 +8,15 @@ from dataclasses import asdict
 from typing import Any
 
 from derm_core.experiments.comparison import Comparison
-from derm_core.experiments.selection import RankedRun, choose_run
+from derm_core.experiments.measured_run import RankedRun
+from derm_core.experiments.selection import choose_run
 from derm_core.serving import markdown
 
+_BY_FOLDS = (
+    "Each recipe was trained once for each fold, and each lesion is answered by the run that has not seen it. The "
+    "answers of all folds are measured together, and their probabilities compared as they are, though several networks "
+    "gave them. The epoch of each run was chosen on its own fold, as that of any run is on its validation split."
+)
 _NOTES = (
     "Intervals are 95% percentile intervals over lesions. Differences are paired: both runs are measured on the same "
     "redrawn sets of lesions; p is two-sided, and Holm's correction is for the number of runs compared. McNemar's "
@@ -36,9 +42,11 @@ def ranking_lines(ranked: Sequence[RankedRun]) -> list[str]:
     lines = []
     for place, entry in enumerate(ranked, start=1):
         low, high = entry.ci95
+        epochs = entry.fold_epochs or (entry.epoch,)
         line = (
             f"{place}. {run_words(entry)}: {entry.metric} {entry.value:.3f} (95% CI {low:.3f}-{high:.3f}) on "
-            f"{entry.lesions} validation lesions, epoch {entry.epoch}"
+            f"{entry.lesions} validation lesions, {'epoch' if len(epochs) == 1 else 'epochs'} "
+            f"{', '.join(map(str, epochs))}"
         )
         if entry.versus_best is not None:
             line += f"; {_against_best(entry.versus_best)}"
@@ -86,18 +94,25 @@ def ranking_markdown(ranked: Sequence[RankedRun], chosen: RankedRun) -> str:
                 f"{1000 * entry.seconds:.1f}",
             ]
         )
+    by_folds = bool(best.fold_epochs)
     parts = [
-        f"# Runs ranked by {best.metric}",
-        f"On {best.lesions} lesions of the validation split. {verdict(ranked, chosen)}",
+        f"# {'Recipes' if by_folds else 'Runs'} ranked by {best.metric}",
+        f"On {best.lesions} lesions of the validation split{'s of all folds' if by_folds else ''}. "
+        f"{verdict(ranked, chosen)}",
         markdown.table(header, rows),
+        *([_BY_FOLDS] if by_folds else []),
         _NOTES,
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def run_words(entry: RankedRun) -> str:
-    """Returns how a person knows an entry: the run folders and the size of their pictures."""
-    return f"{' + '.join(shlex.quote(str(run)) for run in entry.runs)} at {entry.image_size} px"
+    """Returns how a person knows an entry: the run folders and the size of their pictures.
+
+    Folds of a recipe are joined as the command line joins them; an average stands as a sum.
+    """
+    joint = "+" if entry.fold_epochs else " + "
+    return f"{joint.join(shlex.quote(str(run)) for run in entry.runs)} at {entry.image_size} px"
 
 
 def _against_best(comparison: Comparison) -> str:

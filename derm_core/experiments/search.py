@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError
+from derm_core.experiments.bundle_teacher import open_bundle_teacher
 from derm_core.experiments.search_outcome import SearchOutcome, read_outcome, trial_name
 from derm_core.experiments.search_plan import SearchPlan
 from derm_core.experiments.search_space import short
@@ -134,7 +135,15 @@ def _run_trial(
     try:
         config = plan.config(values)
         pruning = _Pruning(claim, run, plan.metric, config.training.epochs, observer)
-        fit(config, dataset, run, resume=True, weights_dir=weights_dir, observer=pruning)
+        fit(
+            config,
+            dataset,
+            run,
+            resume=True,
+            weights_dir=weights_dir,
+            open_bundle=open_bundle_teacher,
+            observer=pruning,
+        )
         pruning.catch_up(config.training.epochs)
     except optuna.TrialPruned as pruned:
         return TrialState.PRUNED, None, str(pruned)

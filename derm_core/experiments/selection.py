@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import median
-
-import numpy as np
 
 from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError
-from derm_core.evaluation.metrics import evaluate_probabilities
-from derm_core.experiments.candidate import (
-    Candidate,
-    Progress,
-    answer_split,
-    open_average,
-    open_candidate,
-    probability_table,
-)
-from derm_core.experiments.comparison import REPLICATES, Comparison, compare_with
-from derm_core.experiments.cost import Cost, network_cost
-from derm_core.serving.bundle import Bundle
+from derm_core.experiments.candidate import Candidate, Progress, open_average, open_candidate
+from derm_core.experiments.comparison import REPLICATES, compare_with
+from derm_core.experiments.folds import open_folds, valid_pictures
+from derm_core.experiments.measured_run import MeasuredRun, RankedRun, measure
 
 PREFERENCES = ("small", "metric", "average")
-LOWER_IS_BETTER = ("ece", "brier")
-
-
-@dataclass(frozen=True)
-class RankedRun:
-    """A run's best epoch, or the average of several, on the validation split: the metric with its 95% interval.
-
-    `image_size` is the side in pixels at which the network saw the pictures; the interval is over lesions. `seconds`
-    is the median time of an answer on this machine, decoding included. `versus_best` compares it with the first of the
-    ranking, which itself has none.
-    """
-
-    runs: tuple[Path, ...]
-    name: str
-    epoch: int
-    image_size: int
-    metric: str
-    value: float
-    ci95: tuple[float, float]
-    lesions: int
-    architecture: str
-    cost: Cost
-    seconds: float = field(compare=False)
-    versus_best: Comparison | None = field(default=None, compare=False)
-
-    @property
-    def tied(self) -> bool:
-        """Whether it is the first of the ranking or cannot be told apart from it at 95%."""
-        return self.versus_best is None or not self.versus_best.told_apart
 
 
 def rank_runs(
@@ -85,24 +45,39 @@ def rank_runs(
     """
     sizes: Sequence[int | None] = image_sizes or (None,)
     candidates = [open_candidate(run, dataset, image_size=size) for run in runs for size in sizes]
-    _check_comparable(candidates)
+    _check_comparable([(candidate,) for candidate in candidates])
     if average:
         candidates += [open_average(runs, dataset, image_size=size) for size in sizes]
-    ranked = sorted((_measure(candidate, metric, progress) for candidate in candidates), key=_Measured.order)
-    subset = candidates[0].split(candidates[0].config.data.valid_split)
-    comparisons = compare_with(
-        ranked[0].probabilities,
-        [one.probabilities for one in ranked[1:]],
-        candidates[0].labels(subset),
-        subset.lesions,
-        malignant=ranked[0].malignant,
-        metric=metric,
-        replicates=replicates,
-    )
-    return [
-        replace(one.entry, versus_best=comparison)
-        for one, comparison in zip(ranked, (None, *comparisons), strict=True)
-    ]
+    return _rank([measure((one,), metric, progress) for one in candidates], metric, replicates)
+
+
+def rank_folds(
+    recipes: Sequence[Sequence[Path]],
+    dataset: Dataset,
+    metric: str,
+    *,
+    image_sizes: Sequence[int] = (),
+    replicates: int = REPLICATES,
+    progress: Progress | None = None,
+) -> list[RankedRun]:
+    """Returns recipes, best first, each by its runs over several folds, compared with the best.
+
+    Every lesion is answered by the run that has not seen it; the answers of all folds together are measured as those
+    of one run are.
+
+    Args:
+        recipes: the runs of each, as open_folds takes them.
+        dataset, metric, image_sizes, replicates, progress: as for rank_runs.
+
+    Raises:
+        ConfigError: as open_folds; or the recipes differ in their task or in the photographs of all their folds, or the
+            metric cannot be computed.
+        CheckpointError: a run has no whole best.pt.
+    """
+    sizes: Sequence[int | None] = image_sizes or (None,)
+    candidates = [open_folds(runs, dataset, image_size=size) for runs in recipes for size in sizes]
+    _check_comparable(candidates)
+    return _rank([measure(parts, metric, progress) for parts in candidates], metric, replicates)
 
 
 def choose_run(ranked: Sequence[RankedRun], prefer: str = "small") -> RankedRun:
@@ -119,83 +94,57 @@ def choose_run(ranked: Sequence[RankedRun], prefer: str = "small") -> RankedRun:
     if prefer == "metric":
         return ranked[0]
     if prefer == "average":
-        return next((entry for entry in ranked if entry.tied and len(entry.runs) > 1), ranked[0])
+        averages = (entry for entry in ranked if entry.tied and len(entry.runs) > 1 and not entry.fold_epochs)
+        return next(averages, ranked[0])
     # min keeps the first of equals, and the better metric comes first.
     return min((entry for entry in ranked if entry.tied), key=lambda entry: entry.cost)
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """probabilities: float64 (N, C) of the validation pictures; malignant: C flags."""
-
-    entry: RankedRun
-    probabilities: np.ndarray
-    malignant: tuple[bool, ...]
-
-    def order(self) -> tuple[float, Cost]:
-        sign = 1 if self.entry.metric in LOWER_IS_BETTER else -1
-        return sign * self.entry.value, self.entry.cost
-
-
-def _measure(candidate: Candidate, metric: str, progress: Progress | None) -> _Measured:
-    description = candidate.describe(name=candidate.config.name, version="0")
-    predictor = candidate.predictor(description)
-    subset = candidate.split(candidate.config.data.valid_split)
-    answers = answer_split(predictor, subset, progress)
-    probabilities, malignant = probability_table(answers), predictor.description.malignant
-    figures = evaluate_probabilities(
-        candidate.labels(subset),
-        probabilities,
-        classes=candidate.classes,
-        malignant=malignant,
-        lesions=subset.lesions,
-        operating_threshold=None,
+def _rank(measured: Sequence[MeasuredRun], metric: str, replicates: int) -> list[RankedRun]:
+    ranked = sorted(measured, key=lambda one: one.order)
+    best = ranked[0]
+    comparisons = compare_with(
+        best.probabilities,
+        [one.probabilities for one in ranked[1:]],
+        best.labels,
+        best.lesions,
+        malignant=best.malignant,
+        metric=metric,
+        replicates=replicates,
     )
-    if figures["ci95"].get(metric) is None:
-        known = ", ".join(name for name, interval in figures["ci95"].items() if interval is not None)
-        raise ConfigError(
-            f"{metric!r} cannot be computed on the validation split of {candidate.runs[-1]}. What can: {known}."
-        )
-    low, high = figures["ci95"][metric]
-    network = Bundle(candidate.runs[-1], description, candidate.state).build_model()
-    entry = RankedRun(
-        candidate.runs,
-        candidate.config.name,
-        candidate.epoch,
-        candidate.image_size,
-        metric,
-        figures[metric],
-        (low, high),
-        figures["lesions"],
-        candidate.config.model.architecture,
-        network_cost(network, candidate.image_size, description.views),
-        median(answer.seconds for answer in answers),
-    )
-    return _Measured(entry, probabilities, tuple(malignant))
+    return [
+        replace(one.entry, versus_best=comparison)
+        for one, comparison in zip(ranked, (None, *comparisons), strict=True)
+    ]
 
 
-def _check_comparable(candidates: Sequence[Candidate]) -> None:
-    tasks = {candidate.config.data.task for candidate in candidates}
+def _check_comparable(candidates: Sequence[Sequence[Candidate]]) -> None:
+    """Each candidate is a run, or the runs of a recipe over several folds."""
+    tasks = {parts[-1].config.data.task for parts in candidates}
     if len(tasks) > 1:
         named = ", ".join(
-            dict.fromkeys(f"{candidate.runs[-1]} ({candidate.config.data.task})" for candidate in candidates)
+            dict.fromkeys(f"{_joined(parts)} ({parts[-1].config.data.task})" for parts in candidates)
         )
         raise ConfigError(
             f"Runs of different tasks cannot be ranked together: {named}. Select within one task."
         )
-    splits = [candidate.config.data.valid_split for candidate in candidates]
     pictures = {
-        tuple(candidate.split(split).table["image"])
-        for candidate, split in zip(candidates, splits, strict=True)
+        frozenset(image for part in parts for image in valid_pictures(part).table["image"])
+        for parts in candidates
     }
     if len(pictures) > 1:
         named = ", ".join(
             dict.fromkeys(
-                f"{candidate.runs[-1]} (split {split}, limit {candidate.config.data.limit})"
-                for candidate, split in zip(candidates, splits, strict=True)
+                f"{_joined(parts)} (split {', '.join(part.config.data.valid_split for part in parts)}, "
+                f"limit {parts[-1].config.data.limit})"
+                for parts in candidates
             )
         )
         raise ConfigError(
             f"Runs that were checked on different pictures cannot be ranked together: {named}. Select among runs with "
-            "the same data.valid_split and data.limit."
+            "the same data.valid_split and data.limit; with --folds, among recipes whose runs cover the same folds."
         )
+
+
+def _joined(parts: Sequence[Candidate]) -> str:
+    return "+".join(str(run) for part in parts for run in part.runs)

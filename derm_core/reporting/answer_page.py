@@ -8,7 +8,8 @@ from derm_core.reporting.lettering import leading
 from derm_core.reporting.marks import brand, kind_mark
 from derm_core.reporting.pictures import Print
 from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, TOP, Sheet
-from derm_core.reporting.words import basis_text, diagnosis_name
+from derm_core.reporting.words import basis_text
+from derm_core.serving.class_bars import diagnosis_name
 from derm_core.serving.wording import plausible_words
 
 _GAP = 16.0

@@ -6,7 +6,8 @@ from derm_core.explanation.overlay import RAMP, RAMP_STOPS
 from derm_core.reporting.lettering import leading
 from derm_core.reporting.marks import advice_mark, hatch, kind_mark
 from derm_core.reporting.sheet import HEIGHT, INNER, LEFT, RIGHT, Sheet
-from derm_core.reporting.words import ADVICE_WORDS, advice_reason, class_bars, risk_and_point
+from derm_core.reporting.words import ADVICE_WORDS, advice_reason
+from derm_core.serving.class_bars import class_bars, risk_and_point
 from derm_core.serving.prediction import Prediction
 from derm_core.serving.wording import percent
 

@@ -11,12 +11,8 @@ from derm_core.reporting.lettering import leading
 from derm_core.reporting.marks import advice_mark
 from derm_core.reporting.pictures import Print
 from derm_core.reporting.sheet import BOTTOM, INNER, LEFT, RIGHT, Sheet
-from derm_core.reporting.words import (
-    ADVICE_SHORT,
-    class_bars,
-    date_text,
-    risk_and_point,
-)
+from derm_core.reporting.words import ADVICE_SHORT, date_text
+from derm_core.serving.class_bars import class_bars, risk_and_point
 from derm_core.serving.wording import percent
 
 MOST_ROWS = 6

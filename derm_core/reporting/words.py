@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 
-from derm_core.diagnoses import DIAGNOSES
+from derm_core.serving.class_bars import class_bars, leading_malignancy, risk_and_point
 from derm_core.serving.context import PatientContext
 from derm_core.serving.prediction import Prediction
-from derm_core.serving.wording import percents_apart
 
 ADVICE_WORDS = {
     "refer": "Refer to a dermatologist",
@@ -20,36 +18,6 @@ ADVICE_WORDS = {
 ADVICE_SHORT = {"refer": "Refer", "routine": "Routine", "unsure": "No answer"}
 UNPRINTABLE = "□"
 """Stands for a character that the font lacks."""
-_NAMES_OF_GROUPS = ("benign", "malignant")  # classes that say no more than the advice does
-
-
-@dataclass(frozen=True)
-class ClassBar:
-    """One class of an answer: its code, its name in words, and its probability in [0, 1]."""
-
-    code: str
-    name: str
-    malignant: bool
-    probability: float
-
-
-def class_bars(prediction: Prediction) -> list[ClassBar]:
-    """Returns the classes of an answer, the most probable first."""
-    bars = [
-        ClassBar(code, diagnosis_name(code), code in DIAGNOSES and DIAGNOSES[code].malignant, probability)
-        for code, probability in prediction.probabilities.items()
-    ]
-    return sorted(bars, key=lambda bar: -bar.probability)
-
-
-def diagnosis_name(code: str) -> str:
-    """Returns the name of a class in words, or the code of one that is not known."""
-    return DIAGNOSES[code].name if code in DIAGNOSES else code
-
-
-def risk_and_point(prediction: Prediction) -> tuple[str, str]:
-    """Writes the risk and the operating point so that they can be told apart: with decimals where they are close."""
-    return percents_apart(prediction.malignant_probability, prediction.operating_point)
 
 
 def advice_reason(prediction: Prediction) -> str:
@@ -66,13 +34,12 @@ def advice_reason(prediction: Prediction) -> str:
             "A low figure does not rule out malignancy: look again if the lesion changes."
         )
     sentence = f"The risk of malignancy is at or above the operating point of {point}."
-    bars = class_bars(prediction)
-    leading = next((bar for bar in bars if bar.malignant and bar.code not in _NAMES_OF_GROUPS), None)
-    if leading and leading.probability > prediction.malignant_probability / 2:
+    leading, first = leading_malignancy(prediction), class_bars(prediction)[0]
+    if leading:
         sentence += f" Most of it is {leading.name.lower()}."
-    if not bars[0].malignant:
+    if not first.malignant:
         sentence += (
-            f" {bars[0].name} is the most likely single diagnosis; "
+            f" {first.name} is the most likely single diagnosis; "
             "the malignant ones together decide the advice."
         )
     return sentence

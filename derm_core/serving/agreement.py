@@ -1,8 +1,8 @@
-"""How near one runtime comes to another, over pictures. Decides by stated limits; runs nothing but the two."""
+"""How near a runtime comes to the reference, over pictures. Decides by stated limits; runs nothing but the first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,16 +50,20 @@ class Agreement:
 
 
 def compare_runtimes(
-    runtime: Runtime, reference: Runtime, pictures: Iterable[Pixels], temperature: float
+    runtime: Runtime,
+    pictures: Sequence[Pixels],
+    reference: Sequence[FullyExplainedPass],
+    temperature: float,
 ) -> Agreement:
-    """Runs both on pictures, each uint8 (1, S, S, 3), one at a time.
+    """Runs a runtime on pictures, each uint8 (1, S, S, 3), one at a time.
 
     Args:
+        reference: what it gave for each of these pictures, so that it need not answer again for every runtime.
         temperature: logits are divided by it before the softmax; the smaller, the more a difference counts.
     """
     same, differences, correlations = [], [], [1.0]
-    for picture in pictures:
-        found, wanted = runtime.explain_all(picture), reference.explain_all(picture)
+    for picture, wanted in zip(pictures, reference, strict=True):
+        found = runtime.explain_all(picture)
         same.append(found.logits[0].argmax() == wanted.logits[0].argmax())
         differences.append(_most_difference((found.logits[0] - wanted.logits[0]) / temperature))
         correlations += _correlations(found, wanted)

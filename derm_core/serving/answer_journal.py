@@ -29,6 +29,7 @@ class AnswerJournal:
         about: what all rows share.
         done: of each file, how many rows of it there are.
         first: the first row that has an answer; None where there is none.
+        unread: the files that have a row without an answer.
         grown: whether rows were written, beside those from before.
     """
 
@@ -37,6 +38,7 @@ class AnswerJournal:
         self.about = about
         self.done: Counter[str] = Counter()
         self.first: Row | None = None
+        self.unread: set[str] = set()
         self.grown = False
 
     def write(self, row: Row) -> int:
@@ -77,7 +79,9 @@ class AnswerJournal:
 
     def _count(self, row: Row) -> None:
         self.done[row["file"]] += 1
-        if self.first is None and not row["error"]:
+        if row["error"]:
+            self.unread.add(row["file"])
+        elif self.first is None:
             self.first = row
 
 

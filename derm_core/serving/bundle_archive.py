@@ -41,6 +41,7 @@ _UNREADABLE = (
     *(OSError, ValueError, EOFError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
 )
+_MAGIC = b"PK"
 _INCOMING = ".incoming-"
 _ABANDONED_SECONDS = 86_400
 _STAMP = (1980, 1, 1, 0, 0, 0)  # The same bundle makes the same file.
@@ -132,9 +133,7 @@ def _unpack(file: Path | BinaryIO, folder: Path) -> None:
             # By name, so that nothing in the file decides where it is written.
             wanted = [name for name in _FILES if name in sizes]
             if _CHECKSUMS not in sizes or not {DESCRIPTION_FILE, WEIGHTS_FILE} <= set(wanted):
-                raise BundleError(
-                    f"{told} holds no model. Choose a file that was exported here ({ARCHIVE_SUFFIX})."
-                )
+                raise _none(told)
             if sum(sizes.values()) > MAX_BYTES or sizes[_CHECKSUMS] > 1 << 16:
                 raise BundleError(f"{told} is too large: a model takes {MAX_BYTES >> 30} GB at most.")
             sums = json.loads(archive.read(_CHECKSUMS))
@@ -143,9 +142,24 @@ def _unpack(file: Path | BinaryIO, folder: Path) -> None:
                     shutil.copyfileobj(source, target)
                 if not isinstance(sums, dict) or sums.get(name) != _sha256(folder / name):
                     raise _altered(told, f"{name} is not the file that was packed")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as err:
+        raise BundleError(f"{told} cannot be read ({err.strerror}). Choose another file.") from err
     except _UNREADABLE as err:
-        raise _altered(told, str(err)) from err
+        raise (_altered(told, str(err)) if _begins_as_zip(file) else _none(told)) from err
     read_weights(folder, read_description(folder))
+
+
+def _begins_as_zip(file: Path | BinaryIO) -> bool:
+    """Whether it may have been an archive before its end was lost or something in it was changed."""
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return _begins_as_zip(stream)
+    file.seek(0)
+    return file.read(len(_MAGIC)) == _MAGIC
+
+
+def _none(told: str) -> BundleError:
+    return BundleError(f"{told} holds no model. Choose a file that was exported here ({ARCHIVE_SUFFIX}).")
 
 
 def _altered(told: str, reason: str) -> BundleError:

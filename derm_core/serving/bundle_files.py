@@ -36,6 +36,12 @@ def find_bundle(name_or_folder: str | Path) -> Path:
     path = Path(name_or_folder).expanduser()
     if (path / DESCRIPTION_FILE).is_file():
         return path
+    if path.is_file() and (isinstance(name_or_folder, Path) or path.name != str(name_or_folder)):
+        raise BundleError(
+            f"{path} is a file, and a model is a folder with {DESCRIPTION_FILE} and {WEIGHTS_FILE}. Name such a "
+            f"folder, a registered model or {BUNDLED!r}; a packed model is added on the website or in the desktop app "
+            "first."
+        )
     if isinstance(name_or_folder, Path) or path.name != str(name_or_folder) or path.is_dir():
         missing = f"holds no {DESCRIPTION_FILE}" if path.is_dir() else "does not exist"
         raise BundleError(

@@ -16,11 +16,14 @@ class Calibration:
         method: in words.
         bias: added to the logits after they were divided by the temperature, where nothing is known of the patient.
         context_bias: the same, where something is.
+        adjustment: how far the biases lean to rare classes beyond what was fitted, 0 for not at all (Menon et al. 2021,
+            arXiv 2007.07314).
     """
 
     method: str
     bias: tuple[float, ...]
     context_bias: tuple[float, ...]
+    adjustment: float = 0.0
 
     @classmethod
     def from_dict(cls, values: Any, classes: int) -> Calibration | None:
@@ -32,6 +35,7 @@ class Calibration:
             method=parse_text(values, "method"),
             bias=_biases(values["bias"], "bias of calibration", classes),
             context_bias=_biases(values["context_bias"], "context_bias of calibration", classes),
+            adjustment=parse_finite(values["adjustment"], "adjustment of calibration"),
         )
 
 

@@ -26,12 +26,7 @@ def calibration_section(description: Values, metrics: Values) -> str:
         "lesions, so that of the answers given with some probability about that share is right."
     )
     if calibration := description.get("calibration"):
-        added = any(calibration["bias"]) or any(calibration["context_bias"])
-        text += (
-            " A bias for each diagnosis is added, since it helped on lesions held out from its fit."
-            if added
-            else " A bias for each diagnosis was tried and left out: it did not help on lesions held out from its fit."
-        )
+        text += _biases(calibration)
     parts = ["## Calibration", text, _where_risks_hold(description, metrics)]
     if metrics.get("per_class"):
         titles = {key: title for key, title in CALIBRATION.items() if metrics.get(key) is not None}
@@ -42,6 +37,22 @@ def calibration_section(description: Values, metrics: Values) -> str:
             f"of about {number(metrics['ece_by_chance'])} by chance."
         )
     return "\n\n".join(parts)
+
+
+def _biases(calibration: Values) -> str:
+    strength = calibration["adjustment"]
+    if strength:
+        return (
+            f" A bias for each diagnosis is added, so that answers lean to the rare ones: {number(strength)} of the "
+            "logarithm of each one's share of the training photographs is taken away (Menon et al., arXiv 2007.07314), "
+            "as was chosen on validation lesions. More of the rare diagnoses are found so, and some common ones are "
+            "taken for them."
+        )
+    if any(calibration["bias"]) or any(calibration["context_bias"]):
+        return " A bias for each diagnosis is added, since it helped on lesions held out from its fit."
+    return (
+        " A bias for each diagnosis was tried and left out: it did not help on lesions held out from its fit."
+    )
 
 
 def _where_risks_hold(description: Values, metrics: Values) -> str:

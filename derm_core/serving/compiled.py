@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from derm_core.data.transforms import Preprocessing
 from derm_core.errors import ConfigError
+from derm_core.serving.machine import multiplies
 from derm_core.serving.runtimes import ExplainedPass, FullyExplainedPass, Pass, Pixels
 
 Floats = NDArray[np.float32]
@@ -58,6 +59,14 @@ class Form:
             raise ConfigError(
                 f"The runtime {self.name} needs {self.package}, which is not installed. "
                 f"Install it with pip install 'derm_core[{self.extra}]', or answer with the eager runtime."
+            )
+
+    def check_processor(self) -> None:
+        """Raises ConfigError where the processor does not multiply numbers of this precision, with what to do."""
+        if not multiplies(self.precision):
+            raise ConfigError(
+                f"The runtime {self.name} needs a processor that multiplies {self.precision} numbers itself, and this "
+                "one does not. Answer with the runtime auto."
             )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 from derm_core.errors import BundleError
 from derm_core.serving.parsing import wrong
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 ADDED: dict[int, dict[str, Any]] = {
     2: {"head_units": 0, "views": 1, "context": None, "context_operating_points": []},
     3: {"calibration": None, "prevalence": None, "conformal": None},
     4: {},
+    5: {},
 }
 """Format version -> the keys that it added, with what they were before."""
 _LIMITS_OF_3 = {"least_detail": 0.0, "most_burnt_out": 1.0, "most_black": 1.0}
@@ -52,4 +53,6 @@ def upgraded(values: Any) -> Any:
     if version < 4 and isinstance(values.get("quality"), dict):
         known = {name: limit for name, limit in values["quality"].items() if name != _LIMIT_OF_3_ALONE}
         values = values | {"quality": _LIMITS_OF_4 | known}
+    if version < 5 and isinstance(values.get("calibration"), dict):
+        values = values | {"calibration": {"adjustment": 0.0} | values["calibration"]}
     return values

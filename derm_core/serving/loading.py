@@ -54,9 +54,10 @@ def load_predictor(
         prevalence: the share of the photographs given that show a malignant lesion, above 0 and below 1: risks,
             probabilities and the thresholds on them are moved to it, and the same photographs are referred. None means
             what DERM_PREVALENCE says, or the share in the data that the model was calibrated on.
-        runtime: "eager", the reference; "onnxruntime" or "openvino", compiled for this CPU; "openvino-int8", what
-            scripts/quantise.py made; "auto", the fastest of these that agrees with the reference, found out once for a
-            model and a machine; "compile", PyTorch's compiler. None means what DERM_RUNTIME says, or "eager".
+        runtime: "eager", the reference; "onnxruntime" or "openvino", compiled for this CPU; "openvino-int8" or
+            "openvino-bf16", what scripts/quantise.py measured; "auto", the fastest of these that agrees with the
+            reference, found out once for a model and a machine; "compile", PyTorch's compiler. None means what
+            DERM_RUNTIME says, or "eager".
 
     Raises:
         BundleError: there is no such model, or its files are incomplete or altered.

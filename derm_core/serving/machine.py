@@ -18,7 +18,12 @@ def processor() -> str:
 
 
 def multiplies(precision: str) -> bool:
-    """Whether the processor itself multiplies "bf16" or "f16" numbers, by AVX-512 or AMX; False where not told."""
+    """Whether the processor itself multiplies "bf16" or "f16" numbers, by AVX-512 or AMX; False where not told.
+
+    Every processor multiplies "f32" numbers.
+    """
+    if precision == "f32":
+        return True
     return not _FLAGS[precision].isdisjoint(_fields().get("flags", "").split())
 
 

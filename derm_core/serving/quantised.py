@@ -1,7 +1,8 @@
-"""A network in int8 beside its bundle, with the figures that let it answer or keep it from that. Makes none.
+"""A network in fewer bits beside its bundle, with the figures that let it answer or keep it from that. Makes none.
 
     <bundle>/int8/figures.json                 QuantisedFigures
     <bundle>/int8/network.xml, network.bin     OpenVINO's IR, where no metric fell
+    <bundle>/bf16/figures.json                 QuantisedFigures; the weights are the bundle's own
 
 Beside the bundle where that can be written; otherwise, and for the model that ships, under the home folder's `cache`.
 """
@@ -18,6 +19,7 @@ from typing import Any
 from derm_core.errors import BundleError, ConfigError
 from derm_core.files import new_folder, write_synced
 from derm_core.serving.agreement import Agreement
+from derm_core.serving.compiled import OPENVINO_INT8, OPENVINO_SHORT, Form
 from derm_core.serving.compiled_store import places_of
 
 FIGURES_FILE, LAYERS_FILE, WEIGHTS_FILE = "figures.json", "network.xml", "network.bin"
@@ -33,20 +35,26 @@ METRICS = (
 """What must not fall."""
 MOST_FALL = 0.002
 """A metric that is lower by no more than this has not fallen."""
-_KIND = "int8"
+INT8, BF16 = "int8", "bf16"
+MEASURED = {f"openvino-{precision}": precision for precision in (INT8, BF16)}
+"""The runtimes that answer where no metric fell, by their names, and the precision that each computes in."""
+_SHORT = {(form.precision, form.exact): form for form in OPENVINO_SHORT}
 
 
 @dataclass(frozen=True)
 class QuantisedFigures:
-    """What a network in int8 was measured to do.
+    """What a network in fewer bits was measured to do.
 
     Attributes:
         weights_sha256: of the bundle that it was made of.
         exact: the share of the layers, from the first one on, that stayed in float32.
-        before, after: each of METRICS on the same pictures, by the reference and in int8; null where there is none.
+        before, after: each of METRICS on the same pictures, by the reference and in fewer bits; null where there is
+            none.
         agreement: how near it comes to the reference, over these pictures.
-        data: name, split and fingerprint of the dataset, and how many pictures it was calibrated on.
+        data: name, split and fingerprint of the dataset, and in int8 how many pictures it was calibrated on.
         versions: of the packages that made it.
+        precision: INT8 or BF16.
+        moved: the most that a probability of these pictures did; null in files of earlier versions.
     """
 
     weights_sha256: str
@@ -56,6 +64,13 @@ class QuantisedFigures:
     agreement: Agreement
     data: Mapping[str, Any]
     versions: Mapping[str, str]
+    precision: str = INT8
+    moved: float | None = None
+
+    @property
+    def form(self) -> Form:
+        """What answers with it."""
+        return form_of(self.precision, self.exact)
 
     @property
     def fallen(self) -> tuple[str, ...]:
@@ -75,19 +90,26 @@ class QuantisedFigures:
             for name in self.fallen or METRICS
             if self.before.get(name) is not None and self.after.get(name) is not None
         ]
+        moved = f"probabilities differ by up to {self.moved:.3f}, " if self.moved is not None else ""
         verdict = "these metrics fell" if self.fallen else "no metric fell"
         return (
             f"on {agreement.pictures} pictures of {self.data.get('name')}, {self.data.get('split')}, "
-            f"{agreement.same_top:.1%} have the same top class, and {verdict} ({', '.join(told)})"
+            f"{agreement.same_top:.1%} have the same top class, {moved}heatmaps correlate by "
+            f"{agreement.correlation:.4f} or more, and {verdict} ({', '.join(told)})"
         )
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """Figures, and the network as OpenVINO's IR; None where it may not answer."""
+    """Figures, and the network in int8 as OpenVINO's IR; None in bf16, and where it may not answer."""
 
     figures: QuantisedFigures
-    network: tuple[bytes, bytes] | None
+    network: tuple[bytes, bytes] | None = None
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may answer where it is asked for by its name."""
+        return not self.figures.fallen
 
     @property
     def sha256(self) -> str:
@@ -95,45 +117,45 @@ class Quantised:
         return hashlib.sha256(b"".join(self.network or ())).hexdigest()
 
 
-def read_quantised(bundle_folder: Path, weights_sha256: str) -> Quantised | None:
-    """Returns what was made of a bundle's very weights; None where nothing was.
+def read_quantised(bundle_folder: Path, weights_sha256: str, precision: str) -> Quantised | None:
+    """Returns what was made of a bundle's very weights in INT8 or BF16; None where nothing was.
 
     Raises:
         BundleError: it is damaged.
     """
-    for place in places_of(bundle_folder, weights_sha256, _KIND):
+    for place in places_of(bundle_folder, weights_sha256, precision):
         try:
             values = json.loads((place / FIGURES_FILE).read_text("utf-8"))
             sha256 = values.pop("network_sha256")
             figures = QuantisedFigures(**values | {"agreement": Agreement(**values["agreement"])})
             if figures.weights_sha256 != weights_sha256:
                 continue
-            if figures.fallen:
-                return Quantised(figures, None)
+            if figures.fallen or figures.form != OPENVINO_INT8:
+                return Quantised(figures)
             network = (place / LAYERS_FILE).read_bytes(), (place / WEIGHTS_FILE).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, ValueError, KeyError, TypeError) as err:
-            raise BundleError(f"{place} is damaged ({err}). Make it again with scripts/quantise.py.") from err
+            raise BundleError(f"{place} is damaged ({err}). {remedy(precision)}.") from err
         found = Quantised(figures, network)
         if found.sha256 != sha256:
-            raise BundleError(f"{place} was altered or cut short. Make it again with scripts/quantise.py.")
+            raise BundleError(f"{place} was altered or cut short. {remedy(precision)}.")
         return found
     return None
 
 
 def write_quantised(bundle_folder: Path, made: Quantised) -> Path:
-    """Keeps a network in int8, or the figures that speak against it; returns the folder.
+    """Keeps a network in fewer bits, or the figures that speak against it; returns the folder.
 
     Raises:
         ConfigError: there is no place that can be written.
     """
     values = asdict(made.figures) | {"network_sha256": made.sha256}
     refused = ""
-    for place in places_of(bundle_folder, made.figures.weights_sha256, _KIND):
+    for place in places_of(bundle_folder, made.figures.weights_sha256, made.figures.precision):
         try:
             with new_folder(place) as growing:
-                if made.network is not None and not made.figures.fallen:
+                if made.network is not None and made.offered:
                     write_synced(growing / LAYERS_FILE, made.network[0])
                     write_synced(growing / WEIGHTS_FILE, made.network[1])
                 write_synced(growing / FIGURES_FILE, (json.dumps(values, indent=2) + "\n").encode())
@@ -142,3 +164,17 @@ def write_quantised(bundle_folder: Path, made: Quantised) -> Path:
             continue
         return place
     raise ConfigError(f"{refused}. Set DERM_HOME to a folder of your own.")
+
+
+def form_of(precision: str, exact: float) -> Form:
+    """Returns the form that answers in INT8, or in BF16 behind a share of exact layers.
+
+    Raises:
+        KeyError: there is none behind that share.
+    """
+    return OPENVINO_INT8 if precision == INT8 else _SHORT[precision, exact]
+
+
+def remedy(precision: str) -> str:
+    """Returns what to do where a network in INT8 or BF16 is wanted and there is none, without a full stop."""
+    return f"Make it with scripts/quantise.py --precision {precision}"

@@ -1,7 +1,7 @@
-"""Makes a network in int8: calibrated on pictures, and measured against the reference. Needs PyTorch and NNCF.
+"""Makes a network in fewer bits, and measures it against the reference. Needs PyTorch, and NNCF for int8.
 
-What lies behind the last convolution, the heatmaps with it, stays in float32; of the layers before it a share from the
-first one on, whose rounding goes through all.
+Of the layers a share, from the first one on, stays in float32: its rounding would go through all. In int8, which is
+calibrated on pictures, what lies behind the last convolution, the heatmaps with it, stays in float32, too.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from derm_core.errors import ConfigError
 from derm_core.images import load_image
 from derm_core.serving.agreement import compare_runtimes
 from derm_core.serving.bundle import Bundle
-from derm_core.serving.compiled import OPENVINO_INT8, CompiledRuntime, openvino_package
+from derm_core.serving.compiled import CompiledRuntime, openvino_package
 from derm_core.serving.compiling import SUMMING, FormCompiler, openvino_files, openvino_model
 from derm_core.serving.eager import EagerRuntime
-from derm_core.serving.evaluation import Progress, evaluate_predictor
+from derm_core.serving.evaluation import Evaluated, Progress, evaluate_predictor
 from derm_core.serving.predictor import Predictor
-from derm_core.serving.quantised import METRICS, Quantised, QuantisedFigures
+from derm_core.serving.quantised import BF16, INT8, METRICS, Quantised, QuantisedFigures, form_of
 from derm_core.serving.runtimes import Pixels, Runtime
 
 EXACT_SHARES = (0.0, 0.3, 0.6)
 """Tried in this order; the first whose metrics do not fall is taken."""
+_PACKAGES = {INT8: ("openvino", "nncf"), BF16: ("openvino",)}
 
 
 @dataclass(frozen=True)
 class QuantisingData:
-    """What a network in int8 is made and measured on.
+    """What a network in fewer bits is made and measured on.
 
     Attributes:
         dataset: the whole dataset.
         split: measured on, whole.
-        calibrate_on: another split, from which `pictures` are spread evenly.
+        calibrate_on: another split, from which `pictures` are spread evenly; of no use in bf16.
     """
 
     dataset: Dataset
@@ -51,85 +52,96 @@ class QuantisingData:
     pictures: int
 
 
-def check_installed() -> None:
-    """Raises ConfigError where a package is missing, with what to do."""
-    for package in ("openvino", "nncf"):
+def check_machine(precision: str) -> None:
+    """Raises ConfigError, with what to do, where a package is missing or the processor does without INT8 or BF16."""
+    for package in _PACKAGES[precision]:
         try:
             version(package)
         except ImportError as err:
+            extras = "openvino,int8" if precision == INT8 else "openvino"
             raise ConfigError(
-                f"A network in int8 needs {package}, which is not installed. "
-                "Install it with pip install 'derm_core[openvino,int8]'."
+                f"A network in {precision} needs {package}, which is not installed. "
+                f"Install it with pip install 'derm_core[{extras}]'."
             ) from err
+    form_of(precision, 0.0).check_processor()
 
 
 def quantise_bundle(
     bundle: Bundle,
     photographs: QuantisingData,
     *,
+    precision: str = INT8,
     threads: int,
     shares: Sequence[float] = EXACT_SHARES,
     progress: Progress | None = None,
     tell: Callable[[str], object] = lambda sentence: None,
 ) -> Quantised:
-    """Returns a network in int8 whose metrics do not fall, or, where there is none, the last one's figures alone.
+    """Returns a network in fewer bits whose metrics do not fall, or, where there is none, the last one's figures alone.
 
     Args:
         bundle: the model.
         photographs: which pictures it is made and measured on.
+        precision: INT8 or BF16.
         threads: cores for one pass.
         shares: of layers that stay exact, in the order in which they are tried.
         progress: wraps answers, as `evaluate_predictor` takes it.
         tell: is given a sentence on each attempt.
 
     Raises:
-        ConfigError: a package is missing, the network has no graph, or the model and the dataset share no class.
+        ConfigError: a package is missing, the processor does without the precision, the network has no graph, or the
+            model and the dataset share no class.
         DatasetError: the dataset has no such split.
     """
-    check_installed()
-    description = bundle.description
-    seen = _pixels(bundle, photographs.dataset.subset(photographs.calibrate_on), photographs.pictures)
-    shown = _pixels(bundle, photographs.dataset.subset(photographs.split), None)
+    check_machine(precision)
+    description, data = bundle.description, photographs.dataset
+    seen: list[Pixels] = []
+    if precision == INT8:
+        seen = _pixels(bundle, data.subset(photographs.calibrate_on), photographs.pictures)
+    shown = _pixels(bundle, data.subset(photographs.split), None)
     reference = EagerRuntime(bundle)
 
-    def measured(runtime: Runtime) -> dict[str, float | None]:
-        predictor = Predictor(bundle, runtime=runtime)
-        figures = evaluate_predictor(
-            predictor,
-            photographs.dataset,
+    def measured(runtime: Runtime) -> Evaluated:
+        return evaluate_predictor(
+            Predictor(bundle, runtime=runtime),
+            data,
             split=photographs.split,
             bootstrap=1,
             use_context=False,
             progress=progress,
-        ).figures
-        return {name: figures.get(name) for name in METRICS}
-
-    before = measured(reference)
-    for share in shares:
-        network = _quantise(bundle, seen, share)
-        content = FormCompiler(bundle, threads=threads, passes=1, quantised=network).compile(OPENVINO_INT8)
-        runtime = CompiledRuntime(
-            OPENVINO_INT8, content, description.preprocessing, threads=threads, passes=1
         )
+
+    before, explained = measured(reference), [reference.explain_all(pixels) for pixels in shown]
+    for share in shares:
+        form = form_of(precision, share)
+        network = _quantise(bundle, seen, share) if precision == INT8 else None
+        content = FormCompiler(bundle, threads=threads, passes=1, quantised=network).compile(form)
+        runtime = CompiledRuntime(form, content, description.preprocessing, threads=threads, passes=1)
+        after = measured(runtime)
         figures = QuantisedFigures(
             weights_sha256=description.weights_sha256,
             exact=share,
-            before=before,
-            after=measured(runtime),
-            agreement=compare_runtimes(runtime, reference, shown, description.temperature),
+            before=_metrics(before),
+            after=_metrics(after),
+            agreement=compare_runtimes(runtime, shown, explained, description.temperature),
             data={
-                "name": photographs.dataset.folder.resolve().name,
+                "name": data.folder.resolve().name,
                 "split": photographs.split,
-                "fingerprint": photographs.dataset.fingerprint(),
-                "calibrated_on": photographs.calibrate_on,
+                "fingerprint": data.fingerprint(),
+                "calibrated_on": photographs.calibrate_on if seen else None,
                 "calibration_pictures": len(seen),
             },
-            versions={package: version(package) for package in ("openvino", "nncf")},
+            versions={package: version(package) for package in _PACKAGES[precision]},
+            precision=precision,
+            moved=float(np.abs(after.probabilities - before.probabilities).max()),
         )
         tell(f"With {share:.0%} of the layers in float32: {figures.sentence()}.")
         if not figures.fallen:
             return Quantised(figures, network)
-    return Quantised(figures, None)
+    return Quantised(figures)
+
+
+def _metrics(evaluated: Evaluated) -> dict[str, float | None]:
+    return {name: evaluated.figures.get(name) for name in METRICS}
 
 
 def _pixels(bundle: Bundle, dataset: Dataset, count: int | None) -> list[Pixels]:

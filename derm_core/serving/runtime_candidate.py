@@ -45,10 +45,13 @@ def reason_for(fit: Sequence[Candidate], seconds: Sequence[float], candidates: S
 
 
 def left_out(candidates: Sequence[Candidate]) -> str:
-    """Returns why each does not answer."""
+    """Returns why each does not answer; those with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for candidate in candidates:
+        names.setdefault(candidate.failure or _difference(candidate.agreement), []).append(candidate.name)
     return "; ".join(
-        f"{candidate.name} is left out: {candidate.failure or _difference(candidate.agreement)}"
-        for candidate in candidates
+        f"{', '.join(those)} {'is' if len(those) == 1 else 'are'} left out: {reason}"
+        for reason, those in names.items()
     )
 
 

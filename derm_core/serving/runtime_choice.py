@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from derm_core.serving.compiled import (
     FORMS,
     ONNXRUNTIME,
     OPENVINO,
-    OPENVINO_INT8,
     OPENVINO_SHORT,
     CompiledRuntime,
     Form,
@@ -25,9 +25,9 @@ from derm_core.serving.compiled import (
 from derm_core.serving.compiled_store import CompiledStore, StoredChoice
 from derm_core.serving.description import BundleDescription
 from derm_core.serving.machine import multiplies
-from derm_core.serving.quantised import Quantised, read_quantised
+from derm_core.serving.quantised import INT8, MEASURED, Quantised, read_quantised, remedy
 from derm_core.serving.runtime_candidate import Candidate, figures_of, left_out, reason_for
-from derm_core.serving.runtimes import AUTO, EAGER, Pixels, Runtime, RuntimeChoice
+from derm_core.serving.runtimes import AUTO, EAGER, FullyExplainedPass, Pixels, Runtime, RuntimeChoice
 
 if TYPE_CHECKING:
     from derm_core.serving.bundle import Bundle
@@ -38,6 +38,7 @@ PICTURES = 24
 """How many drawn pictures a compiled form is compared on."""
 _ROUNDS, _MOST_SECONDS = 15, 3.0
 """How many times each candidate answers to be measured, or for how long all do."""
+_INSTEAD = "Answer with the eager runtime."
 
 
 def choose_compiled(
@@ -56,20 +57,21 @@ def choose_compiled(
 
     Args:
         asked: "auto" for the fastest of all that agree, the reference among them; "onnxruntime" or "openvino" for
-            that, in the fastest precision that agrees; "openvino-int8" for the network that scripts/quantise.py made,
-            which need not agree, since its metrics were measured.
+            that, in the fastest precision that agrees; one of MEASURED for what scripts/quantise.py made or measured,
+            which need not agree, since no metric fell.
         folder, description: of the bundle.
         load: gives the bundle with its weights.
         threads: cores for one pass.
         passes: how many run side by side.
 
     Raises:
-        BundleError: the network in int8 was asked for by name, and is damaged.
+        BundleError: a network in fewer bits was asked for by name, and is damaged.
         ConfigError: what was asked for is not installed, cannot run this network, or does not agree with the reference.
     """
-    forms, quantised = _forms(asked), _quantised(asked, folder, description)
-    if quantised is not None and asked == AUTO and OPENVINO.version is not None:
-        forms.append(OPENVINO_INT8)
+    quantised = _quantised(asked, folder, description)
+    forms = [] if asked in MEASURED else _forms(asked)
+    if quantised is not None and (asked != AUTO or OPENVINO.version is not None):
+        forms.append(_checked(quantised.figures.form))
     store = _store(asked, folder, description, quantised, threads=threads, passes=passes)
 
     def opened(form: Form, content: bytes) -> Runtime:
@@ -91,16 +93,22 @@ def choose_compiled(
     network = quantised.network if quantised else None
     compiler = FormCompiler(bundle, threads=threads, passes=passes, quantised=network)
 
+    @cache
+    def wanted() -> list[FullyExplainedPass]:
+        """Only where a form could be compiled; for all of them once."""
+        return [reference.explain_all(picture) for picture in pictures]
+
     def made(form: Form) -> Candidate:
         try:
             content = compiler.compile(form)
             runtime = opened(form, content)
-            agreement = compare_runtimes(runtime, reference, pictures, description.temperature)
+            agreement = compare_runtimes(runtime, pictures, wanted(), description.temperature)
         except Exception as err:
             # Converters and runtimes raise what they like over a network they cannot take; the others may still do.
             log.info("%s cannot be compiled for %s", description.name, form.name, exc_info=True)
-            return Candidate(form.name, None, failure=(str(err).strip() or repr(err)).splitlines()[-1])
-        return Candidate(form.name, runtime, content, agreement, measured=asked == OPENVINO_INT8.name)
+            told = (str(err).strip() or repr(err)).splitlines()[-1]
+            return Candidate(form.name, None, failure=told.removesuffix(_INSTEAD).rstrip(" ."))
+        return Candidate(form.name, runtime, content, agreement, measured=asked in MEASURED)
 
     candidates = [made(form) for form in forms]
     if asked == AUTO:
@@ -108,14 +116,13 @@ def choose_compiled(
     fit = [candidate for candidate in candidates if candidate.fit]
     if not fit:
         raise ConfigError(
-            f"The runtime {asked} cannot answer for {description.name}: {left_out(candidates)}. "
-            f"Answer with the eager runtime."
+            f"The runtime {asked} cannot answer for {description.name}: {left_out(candidates)}. {_INSTEAD}"
         )
     seconds = _measure([candidate.runtime for candidate in fit if candidate.runtime], pictures[0])
     place = int(np.argmin(seconds))
     chosen = fit[place]
     reason = reason_for(fit, seconds, candidates)
-    if quantised is not None and chosen.name == OPENVINO_INT8.name:
+    if quantised is not None and chosen.name == quantised.figures.form.name:
         reason += f"; {quantised.figures.sentence()}"
     store.write(StoredChoice(chosen.name, reason, figures_of(candidates, fit, seconds), chosen.content))
     log.info("%s answers with %s: %s", description.name, chosen.name, reason)
@@ -140,7 +147,8 @@ def _store(
 ) -> CompiledStore:
     versions = {form.package: form.version for form in FORMS.values()} | {"torch": version("torch")}
     if quantised is not None:
-        versions["int8"] = quantised.sha256
+        form = quantised.figures.form
+        versions[quantised.figures.precision] = quantised.sha256 if quantised.network else form.name
     sha256 = description.weights_sha256
     return CompiledStore(folder, sha256, asked=asked, threads=threads, passes=passes, versions=versions)
 
@@ -150,31 +158,43 @@ def _forms(asked: str) -> list[Form]:
     quick = [form for form in OPENVINO_SHORT if multiplies(form.precision)]
     if asked == AUTO:
         return [form for form in (ONNXRUNTIME, OPENVINO, *quick) if form.version is not None]
-    forms = [OPENVINO, *quick] if asked == OPENVINO.name else [FORMS[asked]]
-    for form in forms:
-        form.check_installed()
-    return forms
+    return [_checked(form) for form in ([OPENVINO, *quick] if asked == OPENVINO.name else [FORMS[asked]])]
+
+
+def _checked(form: Form) -> Form:
+    """Returns a form that this machine can run; raises ConfigError with what to do for another."""
+    form.check_installed()
+    form.check_processor()
+    return form
 
 
 def _quantised(asked: str, folder: Path, description: BundleDescription) -> Quantised | None:
-    """Returns the network in int8 that may answer; None where there is none and none was asked for by its name."""
-    if asked not in (AUTO, OPENVINO_INT8.name):
+    """Returns the network in fewer bits that may answer; None where there is none and none was asked for by its name.
+
+    With "auto" it is that in int8: in bf16 one is tried in any case, and answers where it agrees.
+    """
+    if asked != AUTO and asked not in MEASURED:
         return None
+    precision = MEASURED.get(asked, INT8)
     try:
-        found = read_quantised(folder, description.weights_sha256)
+        found = read_quantised(folder, description.weights_sha256, precision)
     except BundleError as err:
         if asked != AUTO:
             raise
-        log.warning("The network in int8 is left out: %s", err)
+        log.warning("The network in %s is left out: %s", precision, err)
         return None
-    if found is not None and found.network is not None:
+    if found is not None and found.offered:
         return found
     if asked == AUTO:
         return None
-    reason = f"there is none; {found.figures.sentence()}" if found else "none was made"
+    if found is not None:
+        raise ConfigError(
+            f"The runtime {asked} is not offered for {description.name}: {found.figures.sentence()}. Answer with the "
+            "runtime auto."
+        )
     raise ConfigError(
-        f"The runtime {asked} needs a network in int8 for {description.name}: {reason}. Make one with "
-        "scripts/quantise.py, or answer with the runtime auto."
+        f"The runtime {asked} needs {description.name} in {precision}, which nobody made or measured yet. "
+        f"{remedy(precision)}, or answer with the runtime auto."
     )
 
 

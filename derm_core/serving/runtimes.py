@@ -14,7 +14,7 @@ Pixels = NDArray[np.uint8]
 
 EAGER, AUTO, COMPILE = "eager", "auto", "compile"
 """Names in DERM_RUNTIME beside those of compiled forms: the reference, the fastest that agrees, and torch.compile."""
-RUNTIMES = (AUTO, COMPILE, EAGER, "onnxruntime", "openvino", "openvino-int8")
+RUNTIMES = (AUTO, COMPILE, EAGER, "onnxruntime", "openvino", "openvino-bf16", "openvino-int8")
 """All that can be asked for."""
 
 

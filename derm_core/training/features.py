@@ -33,6 +33,7 @@ from derm_core.models.views import MeanHead, ViewedBody
 from derm_core.training.hardware import Hardware
 from derm_core.training.passes import pass_batch, run_passes
 from derm_core.training.sections import RunConfig
+from derm_core.training.weights_digest import weights_digest
 
 _BATCH = 32
 
@@ -121,12 +122,8 @@ class _Maker:
     ) -> None:
         self._config, self._hardware, self._prepare = config, hardware, prepare
         self._body, _ = split_at_weights(model, config.model.architecture)
-        digest = hashlib.sha256()
         # Not the state of the body, which for timm's networks holds the classifier that is learnt.
-        for block in body_blocks(model, config.model.architecture):
-            for name, tensor in sorted(block.state_dict().items()):
-                digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-        self._weights = digest.hexdigest()
+        self._weights = weights_digest(body_blocks(model, config.model.architecture))
 
     def __call__(
         self,

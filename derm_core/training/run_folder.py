@@ -27,20 +27,30 @@ CONFIG = "config.toml"
 _PATIENCE_SECONDS = 15.0
 _LIBRARIES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 EXTRA = "extra_fingerprint"
-MADE_WITH = ("data_fingerprint", EXTRA, "python", *_LIBRARIES, "git_commit")
+TEACHER = "teacher_fingerprint"
+MADE_WITH = ("data_fingerprint", EXTRA, TEACHER, "python", *_LIBRARIES, "git_commit")
 """What stands beside a run's settings."""
 
 
 def find_checkpoint(
-    out: Path, config: RunConfig, dataset: Dataset, *, resume: bool, extra: Dataset | None = None
+    out: Path,
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    resume: bool,
+    extra: Dataset | None = None,
+    teacher: str = "",
 ) -> dict[str, Any] | None:
     """Looks where a run stands that is to be begun or continued in a folder. Writes nothing.
+
+    `extra` and `teacher` are as for begin_run.
 
     Returns:
         The checkpoint to continue from; None where training begins.
 
     Raises:
-        ConfigError: the folder exists and `resume` is not asked for, or its run had other settings or data.
+        ConfigError: the folder exists and `resume` is not asked for, or its run had other settings, other data or
+            another teacher.
         CheckpointError: there were checkpoints, and none is whole.
     """
     if not resume and out.exists():
@@ -49,7 +59,7 @@ def find_checkpoint(
         if out.exists() and not _is_empty(out):
             raise ConfigError(f"{out} is not a run folder: it has no {CONFIG}. Name another.")
         return None
-    _check_same(out, config, dataset, extra)
+    _check_same(out, config, dataset, extra, teacher)
     if any((out / name).exists() for name in (LAST, PREVIOUS, BEST)):
         try:
             return load_last(out)
@@ -71,17 +81,20 @@ def read_run_config(run: Path) -> tuple[RunConfig, dict[str, Any]]:
         raise ConfigError(f"{run} is not a run folder: it has no {CONFIG}. Train one with train.py.")
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-        # Runs of version 0.1 had no second dataset.
-        made, name = {EXTRA: ""} | values.pop("made_with"), values.pop("name")
+        # Runs of version 0.1 had no second dataset, and did not tell which weights their teacher had.
+        made, name = {EXTRA: "", TEACHER: ""} | values.pop("made_with"), values.pop("name")
     except (tomllib.TOMLDecodeError, KeyError) as err:
         raise ConfigError(f"{path} is not a run's settings ({err}).") from err
     return parse_config(values, name), made
 
 
-def begin_run(out: Path, config: RunConfig, dataset: Dataset, *, extra: Dataset | None = None) -> None:
+def begin_run(
+    out: Path, config: RunConfig, dataset: Dataset, *, extra: Dataset | None = None, teacher: str = ""
+) -> None:
     """Makes the run folder with its settings as resolved; does nothing where they stand there already.
 
-    `extra` holds the pictures of a second dataset that are learnt from.
+    `extra` holds the pictures of a second dataset that are learnt from; `teacher` is the fingerprint of the network
+    that teaches, empty where there is none.
     """
     if (out / CONFIG).exists():
         return
@@ -90,6 +103,7 @@ def begin_run(out: Path, config: RunConfig, dataset: Dataset, *, extra: Dataset 
         "made_with": {
             "data_fingerprint": dataset.fingerprint(),
             EXTRA: "" if extra is None else extra.fingerprint(),
+            TEACHER: teacher,
             "python": platform.python_version(),
             **{library: metadata.version(library) for library in _LIBRARIES},
             "git_commit": _git_commit(),
@@ -118,7 +132,7 @@ def _is_empty(out: Path) -> bool:
     return out.is_dir() and all(entry.name.startswith(".") for entry in out.iterdir())
 
 
-def _check_same(out: Path, config: RunConfig, dataset: Dataset, extra: Dataset | None) -> None:
+def _check_same(out: Path, config: RunConfig, dataset: Dataset, extra: Dataset | None, teacher: str) -> None:
     before, made = read_run_config(out)
     if made["data_fingerprint"] != dataset.fingerprint():
         raise ConfigError(
@@ -137,6 +151,11 @@ def _check_same(out: Path, config: RunConfig, dataset: Dataset, extra: Dataset |
     if changed:
         raise ConfigError(
             f"{out} was begun with other settings: {'; '.join(changed)}. Resume it with the same ones."
+        )
+    if made[TEACHER] and made[TEACHER] != teacher:
+        raise ConfigError(
+            f"{out} was begun with another teacher than {config.training.distillation.teacher!r} is now. Resume it "
+            "with the same one."
         )
 
 

@@ -71,8 +71,10 @@ class ModelConfig:
 class DistillationConfig:
     """A teacher whose answers are learnt beside the labels (Hinton, Vinyals and Dean 2015, arXiv 1503.02531).
 
-    `teacher` is the folder of a run of the same task, whose best epoch answers; empty for none. The loss is
-    `alpha` T² KL(teacher / T, network / T) + (1 - `alpha`) times that of the labels, T the `temperature`.
+    `teacher` is the folder of a run of the same task, whose best epoch answers; or a model bundle (`bundled`, the
+    folder of one, or a registered name), whose network answers one view of a picture, before any calibration; empty
+    for none. The loss is `alpha` T² KL(teacher / T, network / T) + (1 - `alpha`) times that of the labels, T the
+    `temperature`.
     """
 
     teacher: str = ""

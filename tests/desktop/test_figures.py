@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from derm_core import Prediction, percent
-from desktop.figures import risk_and_point, risk_scale, seconds_text, svg_percent
+from derm_core import Prediction, percent, risk_and_point
+from desktop.figures import risk_scale, seconds_text, svg_percent
 from tests.desktop.conftest import FakePredictor
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import _benchmark_folder as folder
+import _benchmark_naive
 import _benchmark_networks as networks
 import _benchmark_peak
 import _benchmark_processes as processes
-import _benchmark_rounds as rounds
-import _benchmark_runtimes as runtimes
 import _benchmark_training
 import benchmark
 import pytest
@@ -26,35 +25,6 @@ from PIL import Image
 from derm_core.errors import ConfigError
 from derm_core.serving.predictor import Predictor
 from tests.derm_core.data.coloured import coloured_dataset
-
-
-def test_a_ratio_is_taken_within_each_round() -> None:
-    assert rounds.ratio([1.0, 2.0, 9.0], [2.0, 2.0, 3.0]) == {"min": 0.5, "median": 1.0, "max": 3.0}
-
-
-def test_every_round_runs_every_case_once_in_an_order_that_turns() -> None:
-    calls: list[str] = []
-    times = rounds.interleaved({name: lambda name=name: calls.append(name) for name in "abc"}, 4, "test")
-    assert {name: len(values) for name, values in times.items()} == {"a": 4, "b": 4, "c": 4}
-    orders = ["".join(calls[start : start + 3]) for start in range(0, len(calls), 3)]
-    assert len(orders) == 4 + rounds.WARM_UP_ROUNDS
-    assert all(sorted(order) == ["a", "b", "c"] for order in orders)
-    assert set(orders) == {"abc", "bca", "cab"}
-
-
-def test_a_rate_counts_what_all_threads_did() -> None:
-    done: list[int] = []
-    assert runtimes.most_a_second(lambda: done.append(1), workers=2, seconds=0.01) > 0
-    assert len(done) >= 3
-
-
-def test_a_process_says_what_it_took_and_how_it_failed() -> None:
-    program = "import sys; held = bytearray(30_000_000); print(len(sys.stdin.read()))"
-    found = processes.spend([sys.executable, "-c", program], told="four")
-    assert found.printed == "4\n"
-    assert found.memory > 30_000_000
-    with pytest.raises(RuntimeError, match=r"ended with 3: no"):
-        processes.spend([sys.executable, "-c", "import sys; print('no', file=sys.stderr); sys.exit(3)"])
 
 
 def no_process(command: Sequence[str], *, told: str = "") -> processes.Spent:
@@ -75,7 +45,17 @@ def test_a_small_run_reports_every_comparison_the_machine_and_a_plot(
         (pictures / f"{number}.jpg").write_bytes(b"a process would read it")
     places = {name: tmp_path / f"figures.{name}" for name in ("json", "md", "png")}
     options = ["--model", "", "--architecture", "mobilenet_v3_small", "--rounds", "2", "--seconds", "0.01"]
-    options += ["--runtimes", "eager", "--folder", str(pictures), "--plain-pictures", "2", "--threads", "1"]
+    options += [
+        "--runtimes",
+        "eager",
+        "openvino-int8",
+        "--folder",
+        str(pictures),
+        "--plain-pictures",
+        "2",
+        "--threads",
+        "1",
+    ]
     options += ["--json", str(places["json"]), "--markdown", str(places["md"]), "--plot", str(places["png"])]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
     benchmark.main()
@@ -95,7 +75,9 @@ def test_a_small_run_reports_every_comparison_the_machine_and_a_plot(
     text = places["md"].read_text("utf-8")
     assert text in capsys.readouterr().out
     assert "![Time of an answer with its heatmap, by that of a plain forward pass](figures.png)" in text
-    assert text.count("mobilenet_v3_small, random (224 px) |") == 3
+    assert text.count("mobilenet_v3_small, random (224 px) |") == 4
+    assert "| mobilenet_v3_small, random (224 px) | OpenVINO, int8 | cannot answer |" in text
+    assert "openvino-int8 needs mobilenet_v3_small, random in int8, which nobody made or measured yet" in text
     with Image.open(places["png"]) as drawn:
         assert drawn.format == "PNG"
         assert min(drawn.size) > 200
@@ -114,6 +96,7 @@ def test_a_folder_is_measured_at_each_size_that_is_named(
         return no_process(command, told=told)
 
     monkeypatch.setattr(folder, "spend", look)
+    monkeypatch.setattr(folder, "open_runtime", lambda *_, **__: None)
     rows = folder.measure_folder(
         open_networks("bundled", [], tmp_path),
         ["onnxruntime"],
@@ -136,11 +119,19 @@ def test_the_main_architectures_have_one_name(monkeypatch: pytest.MonkeyPatch, t
     ]
 
 
-def test_the_peers_of_a_transformer_are_those_that_have_maps_of_it(tmp_path: Path) -> None:
+def test_the_peers_of_a_transformer_are_those_that_have_maps_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (network,) = open_networks("", ["vit_b_32"], tmp_path)
     peer = NaivePeer(network.bundle)
     assert not peer.captum_has_maps
     assert "Captum" not in peer_cases(peer)
+    monkeypatch.setattr(_benchmark_naive, "grad_cam_installed", lambda: True)
+    folder.check_plain_loop(network)
+    monkeypatch.setattr(_benchmark_naive, "grad_cam_installed", lambda: False)
+    assert list(peer_cases(peer)) == ["plain forward pass"]
+    with pytest.raises(ConfigError, match="the plain loop over --folder needs pytorch-grad-cam"):
+        folder.check_plain_loop(network)
 
 
 def test_the_plain_script_answers_with_the_biases_of_the_calibration(tmp_path: Path) -> None:
@@ -221,10 +212,17 @@ def test_a_small_training_reports_both_sides_and_their_comparison(
     options = [
         *["--training", str(dataset.folder), "--contests", "frozen", "--peers", "plain", "--epochs", "2"],
         *["--frozen-architecture", "mobilenet_v3_small", "--image-size", "32", "--workers", "0"],
-        *["--threads", "1", "--target", "0", "--json", str(out)],
+        *["--threads", "1", "--target", "0", "--json", str(out), "--markdown", str(tmp_path / "page.md")],
     ]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *options])
     benchmark.main()
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert (
+        "`scripts/benchmark.py --training set --contests frozen --peers plain --epochs 2 --image-size 32 --workers 0 "
+        "--threads 1 --target 0.0 --frozen-architecture mobilenet_v3_small`"
+    ) in page
+    assert "| Dermatrace | 1.00 | 1.00 | 1.00 |  |  | " in page
+    assert str(tmp_path) not in page
     report = json.loads(out.read_text("utf-8"))
     (contest,) = report["contests"]
     assert (contest["training_pictures"], contest["validation_pictures"]) == (33, 3)

@@ -15,6 +15,7 @@ import torch
 from _benchmark_loop import Loop, balanced_accuracy, random_changes
 from _benchmark_places import PEERS_PLACE, places_of
 from _benchmark_results import compare, judge, readable
+from _benchmark_training_page import training_page
 from _benchmark_turns import Epoch
 from PIL import Image
 from torch import nn
@@ -236,6 +237,66 @@ def test_a_target_that_nobody_reached_is_told(pictures: Path) -> None:
     text = "\n".join(readable(contest))
     assert "target not reached" in text
     assert "to the target no comparison" in text
+
+
+def test_the_page_tells_ratios_by_the_first_peer_and_what_the_processor_allows() -> None:
+    ours = judge([epoch(5, 0.3), epoch(5, 0.6)], 0.5, seconds_at_peak=0.01)
+    plain = judge([epoch(10, 0.3), epoch(20, 0.5)], 0.5, seconds_at_peak=0.032)
+    contest = {
+        "contest": "full",
+        "network": "resnet18",
+        "start": "random",
+        "image_size": 128,
+        "training_pictures": 2000,
+        "validation_pictures": 254,
+        "epochs": 2,
+        "workers": 2,
+        "target": 0.5,
+        "target_of": "the last epoch of plain",
+        "results": {"ours": vars(ours), "plain": vars(plain)},
+        "comparisons": [compare("ours", ours, "plain", plain)],
+    }
+    machine = {"processor": "a processor", "cores": "2", "torch": "2.15"}
+    report = {
+        "machine": machine,
+        "matrix_peak": {"float32": 100e9, "bfloat16": 240e9},
+        "contests": [contest],
+    }
+    page = training_page(report, command="measure it")
+    assert "Made by `measure it`, in one run on a processor, 2 cores, PyTorch 2.15." in page
+    assert "resnet18 from a random start at 128 pixels, 2,000 training and 254 validation pictures" in page
+    assert "| Dermatrace | 3.00 | 3.00 | 0.33 | 25% | 25% | 0.600 |" in page
+    assert "| plain loop, float32 | 1.00 | 1.00 | 1.00 | 80% | 25% | 0.500 |" in page
+    assert "bfloat16 is 2.40 times that in float32 here, of which the plain loop, float32 reaches 80%" in page
+    assert "more than 3.0 times as fast" in page
+    one_peak = training_page(report | {"matrix_peak": {"float32": 100e9}}, command="measure it")
+    assert "bfloat16 is" not in one_peak
+
+
+def test_the_page_says_where_the_target_was_not_reached() -> None:
+    ours = judge([epoch(20, 0.3)], 0.9, seconds_at_peak=None)
+    contest = {
+        "contest": "frozen",
+        "network": "resnet18",
+        "start": "ImageNet",
+        "image_size": SIZE,
+        "training_pictures": 100,
+        "validation_pictures": 10,
+        "epochs": 1,
+        "workers": 0,
+        "target": 0.9,
+        "target_of": "given",
+        "results": {"ours": vars(ours)},
+        "comparisons": [compare("ours", ours, "plain", ours)],
+    }
+    report = {
+        "machine": {"processor": "p", "cores": "1", "torch": "2"},
+        "matrix_peak": {},
+        "contests": [contest],
+    }
+    report["contests"][0]["results"]["plain"] = vars(ours)
+    page = training_page(report, command="measure it")
+    assert "| Dermatrace | 1.00 | not reached | 1.00 |  |  | 0.300 |" in page
 
 
 def test_a_steps_operations_are_those_of_a_pass_forward_and_two_backward(pictures: Path) -> None:

@@ -195,6 +195,29 @@ def test_on_a_terminal_progress_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "loss 0.25" in terminal.getvalue()
 
 
+def test_what_went_on_before_it_was_shown_counts_in_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = io.StringIO()
+    shown: PlainLines[object] = PlainLines(
+        None, 64, "preparing", passed_seconds=16.0, file=lines, clock=lambda: 100.0
+    )
+    shown.update(64)
+    shown.close()
+    assert lines.getvalue() == "preparing: 64/64 images (100%), 4.0 images/s, took 0:16\n"
+
+
+def test_on_a_terminal_it_counts_in_the_rate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    bar = progress(total=64, description="preparing", passed_seconds=3200.0)
+    bar.update(64)
+    bar.close()
+    last = terminal.getvalue().split("\r")[-1]
+    assert "64/64" in last
+    assert "[53:20<" in last
+    assert "50.00s/ images" in last
+
+
 @pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("[a-z]*.py")))
 def test_another_python_is_told_which_one_is_wanted(script: str) -> None:
     # -S leaves out site-packages, as a shell without the environment would.

@@ -113,6 +113,26 @@ def test_files_named_on_the_command_line_are_tried_whatever_they_are_called(run:
     assert "does not exist" in rows[1]["error"]
 
 
+def test_a_picture_that_was_named_and_has_no_answer_is_told_by_the_status(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: list[int | None] = []
+    main = predict.main
+
+    def noted() -> None:
+        statuses.append(main())
+
+    monkeypatch.setattr(predict, "main", noted)
+    (folder / "c.jpg").write_bytes(b"")
+    assert any(row["error"] for row in run(folder))
+    rows = run(folder, folder / "none.jpg", "--overwrite")
+    assert [Path(row["file"]).name for row in rows][-1] == "none.jpg"
+    # It stays without an answer when the run is taken up again.
+    run(folder, folder / "none.jpg", "--resume")
+    run(folder / "b.jpg", "--overwrite")
+    assert statuses == [None, 1, 1, None]
+
+
 def test_flags_of_quality_are_named(run: Run, tmp_path: Path) -> None:
     Image.new("RGB", (50, 60), "black").save(tmp_path / "black.png")
     (row,) = run(tmp_path / "black.png")

@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from _cli import run_command
+
 import pytest
+import select_model
 
 from tests.derm_core.data.coloured import coloured_dataset
 
@@ -95,3 +98,44 @@ def test_a_folder_that_is_no_run_ends_with_status_2_and_one_line(trained: Path) 
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "is not a run folder" in done.stderr
+
+
+def test_a_strength_that_makes_no_sense_is_refused(trained: Path) -> None:
+    run, data = str(trained / "run"), str(trained / "dataset")
+    for asked in ("much", "-1", "nan", "3"):
+        done = run_script("select_model.py", run, "--data", data, f"--logit-adjustment={asked}", home=trained)
+        assert done.returncode == 2
+        assert f"'{asked}' is not auto, nor a number from 0 to 2" in done.stderr
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Runs the command in this process, and returns the line that it is refused with."""
+    monkeypatch.setattr(sys, "argv", ["select_model.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        run_command(select_model.main)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "bundle"], "--folds makes no bundle"),
+        (["--register", "clinic"], "on all folds but one, which checks it"),
+        (["--average"], "--folds and --average do not go together"),
+    ],
+)
+def test_folds_are_compared_and_never_one_model(
+    words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("runs/a-0+runs/a-1", "--folds", "--data", "nowhere", *words)
+    assert message in refusal(monkeypatch, capsys, *asked)
+
+
+def test_folds_are_joined_with_a_plus(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, last = trained / "run", trained / "run" / "last.pt"
+    line = refusal(monkeypatch, capsys, f"{run}+{last}", "--folds", "--data", str(trained / "dataset"))
+    assert f"{run} (val) and {last} (val) were both checked" in line

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 TOOLS = (
-    "bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "grep", "head", "mkdir", "mv", "rm", "sed", "tail",
+    "bash", "cat", "chmod", "cksum", "cp", "dirname", "env", "grep", "head", "mkdir", "mv", "readlink", "rm", "sed",
+    "tail",
 )  # fmt: skip
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>"$ASKED"
@@ -194,3 +195,20 @@ def test_an_unknown_argument_is_refused(checkout: Checkout) -> None:
     done = checkout.setup("--fast")
     assert done.returncode == 2
     assert done.stderr == "error: scripts/setup does not know '--fast' (see scripts/setup --help)\n"
+
+
+def test_an_environment_that_is_linked_from_elsewhere_is_left_as_it_is(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "package.py").write_text("")
+    (checkout.folder / ".venv").symlink_to(theirs)
+    done = checkout.setup()
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: .venv is a link to {theirs}, whose packages are not this folder's to change. Remove the link and run "
+        "scripts/setup again.\n"
+    )
+    assert [path.name for path in theirs.iterdir()] == ["package.py"]
+    assert not checkout.made

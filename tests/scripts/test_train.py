@@ -157,7 +157,19 @@ def test_a_run_folder_that_exists_ends_with_2_and_stays_as_it_is(
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
-def test_missing_pretrained_weights_end_with_2_and_leave_no_run_folder(
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.pretrained=true", "mnasnet0_5_imagenet.safetensors"),
+        (
+            "training.distillation.teacher=nobody",
+            "is no run folder and cannot be opened as a model bundle: Unknown model 'nobody'. Known: bundled.",
+        ),
+    ],
+)
+def test_missing_weights_and_teachers_end_with_2_and_leave_no_run_folder(
+    override: str,
+    message: str,
     recipe: Path,
     dataset: Dataset,
     tmp_path: Path,
@@ -165,18 +177,10 @@ def test_missing_pretrained_weights_end_with_2_and_leave_no_run_folder(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DERM_WEIGHTS_DIR", str(tmp_path))
-    arguments = (
-        recipe,
-        "--data",
-        dataset.folder,
-        "--out",
-        tmp_path / "run",
-        "--set",
-        "model.pretrained=true",
-    )
+    monkeypatch.setenv("DERM_HOME", str(tmp_path))
+    arguments = (recipe, "--data", dataset.folder, "--out", tmp_path / "run", "--set", override)
     assert status_of(monkeypatch, *arguments) == 2
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert "mnasnet0_5_imagenet.safetensors" in message
+    assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 
@@ -224,6 +228,17 @@ def test_a_person_sees_each_epoch_and_what_to_do_next(
     again = read_records(out)
     assert status_of(monkeypatch, recipe, "--data", dataset.folder, "--out", out, *overrides, "--resume") == 0
     assert read_records(out).equals(again)
+    assert "preparing" not in capsys.readouterr().err
+
+
+def test_the_rate_of_preparation_counts_from_its_beginning(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    times = iter([100.0, 108.0])
+    monkeypatch.setattr(train.time, "monotonic", lambda: next(times, 108.0))
+    # All are told of at once, as where there are no more than are decoded together.
+    train.Display().prepare(24)(24)
+    assert capsys.readouterr().err == "preparing: 24/24 images (100%), 3.0 images/s, took 0:08\n"
 
 
 FORKER = """

@@ -95,7 +95,7 @@ def test_what_is_no_model_or_another_one_is_refused_and_leaves_nothing(
         assert [path for path in registry.folder.rglob("*") if path.name != "registry.lock"] == []
         return told(response)
 
-    assert "was altered or cut short" in refused(add(admin, b"no zip"))
+    assert "holds no model" in refused(add(admin, b"no zip"))
     assert "was altered or cut short" in refused(add(admin, packed[:-400]))
     assert "model.safetensors is not the file that was packed" in refused(
         add(admin, altered(packed, "model.safetensors", b"x" * 100))

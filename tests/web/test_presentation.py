@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -11,21 +10,8 @@ import pytest
 from PIL import Image
 
 from derm_core import percent
-from tests.web.fakes import REFER, ROUTINE
 from web.pictures import SAMPLE
-from web.presentation import (
-    class_bars,
-    date_text,
-    diagnosis_name,
-    explained_code,
-    initials,
-    leading_malignancy,
-    measured_sentence,
-    risk_and_point,
-    risk_scale,
-    seconds_text,
-    svg_percent,
-)
+from web.presentation import date_text, initials, measured_sentence, risk_scale, seconds_text, svg_percent
 from web.sample import HEIGHT, WIDTH, draw_sample
 
 
@@ -52,47 +38,6 @@ def test_shares_are_whole_percents_and_never_none_or_all(share: float, text: str
 
 def test_no_share_is_ever_written_as_nought_or_a_hundred() -> None:
     assert {"0%", "100%"}.isdisjoint(percent(step / 10000) for step in range(10001))
-
-
-@pytest.mark.parametrize(
-    ("risk", "point", "texts"),
-    [
-        (0.67, 0.18, ("67%", "18%")),
-        (0.176, 0.18, ("17.6%", "18.0%")),
-        (0.1801, 0.1799, ("18.01%", "17.99%")),
-        (0.18, 0.18, ("18%", "18%")),
-        (0.004, 0.006, ("0.4%", "0.6%")),
-    ],
-)
-def test_risk_and_point_can_be_told_apart(risk: float, point: float, texts: tuple[str, str]) -> None:
-    assert risk_and_point(answer(risk, point)) == texts
-
-
-def test_classes_stand_in_order_of_probability_with_their_names() -> None:
-    bars = class_bars(SimpleNamespace(probabilities=REFER))
-    assert [bar.code for bar in bars] == ["mel", "nv", "bkl", "bcc", "akiec", "df", "vasc"]
-    assert (bars[0].name, bars[0].malignant) == ("Melanoma", True)
-    assert math.isclose(sum(bar.probability for bar in bars), 1)
-
-
-def test_a_class_that_is_not_known_keeps_its_code() -> None:
-    assert diagnosis_name("xyz") == "xyz"
-    assert class_bars(SimpleNamespace(probabilities={"xyz": 1.0}))[0].name == "xyz"
-
-
-def test_the_heatmap_shown_first_is_that_of_what_the_advice_rests_on() -> None:
-    mixed = REFER | {"mel": 0.2, "nv": 0.643}
-    assert explained_code(answer(probabilities=REFER, top="mel", advice="refer")) == "mel"
-    assert explained_code(answer(probabilities=mixed, top="nv", advice="refer")) == "mel"
-    assert explained_code(answer(probabilities=ROUTINE, top="nv", advice="routine")) == "nv"
-
-
-def test_no_malignancy_leads_where_none_makes_up_most_of_the_risk() -> None:
-    even = {"akiec": 0.2, "bcc": 0.2, "mel": 0.2, "nv": 0.4}
-    assert leading_malignancy(answer(0.6, probabilities=even)) is None
-    led = leading_malignancy(answer(0.67, probabilities=REFER))
-    assert led is not None
-    assert led.code == "mel"
 
 
 def test_the_measured_figures_come_with_interval_and_number() -> None:

@@ -9,7 +9,7 @@ from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from derm_core import DIAGNOSES, NOTICE, InvalidImageError, PatientContext
+from derm_core import DIAGNOSES, NOTICE, InvalidImageError, PatientContext, class_bars
 from web.answering import answer_photograph, delete_prediction, store
 from web.api import inputs, schemas
 from web.api.keyset import page_of
@@ -20,7 +20,6 @@ from web.audit import record
 from web.database import db
 from web.models import Lesion, Prediction
 from web.pictures import PHOTO, heatmap_name, overlay_png
-from web.presentation import class_bars
 from web.seeing import own_prediction
 
 predictions = Blueprint("predictions", __name__)

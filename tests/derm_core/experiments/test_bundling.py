@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from derm_core.data.table import Dataset
-from derm_core.errors import BundleError, CheckpointError
+from derm_core.errors import BundleError, CheckpointError, ConfigError
 from derm_core.evaluation.calibration import TEMPERATURES, fit_temperature
+from derm_core.evaluation.logit_adjustment import STRENGTHS, class_adjustment
 from derm_core.experiments.bundling import make_bundle
 from derm_core.experiments.calibrating import STEADY
 from derm_core.experiments.candidate import answer_split
@@ -206,6 +207,43 @@ def test_a_bundle_is_made_anew_of_itself_with_the_same_weights(made: Made, tmp_p
     assert again.weights_sha256 == made.description.weights_sha256
     for name in ("temperature", "operating_points", "prevalence", "conformal", "calibration", "metrics"):
         assert getattr(again, name) == getattr(made.description, name)
+
+
+def test_answers_can_lean_to_rare_diagnoses(told: Made, tmp_path: Path) -> None:
+    names = {"name": "tiny", "version": "1"}
+    leaning = make_bundle([told.folder], told.dataset, tmp_path / "b", adjustment=0.5, **names)
+    before, after = told.description.calibration, leaning.calibration
+    assert before is not None
+    assert after is not None
+    assert (before.adjustment, after.adjustment) == (0.0, 0.5)
+    counts = [list(told.dataset.subset("train").table["diagnosis"]).count(code) for code in leaning.classes]
+    assert len(set(counts)) > 1
+    moved = class_adjustment(np.array(counts), 0.5)
+    np.testing.assert_allclose(np.subtract(after.bias, before.bias), moved, atol=1e-9)
+    np.testing.assert_allclose(np.subtract(after.context_bias, before.context_bias), moved, atol=1e-9)
+    assert "0.500 of the logarithm" in (tmp_path / "b" / "MODEL_CARD.md").read_text("utf-8")
+    assert "lean to" not in (told.folder / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_how_far_answers_lean_can_be_left_to_the_validation_lesions(told: Made, tmp_path: Path) -> None:
+    chosen = make_bundle(
+        [told.folder], told.dataset, tmp_path / "b", name="tiny", version="1", adjustment=None
+    )
+    assert chosen.calibration is not None
+    assert chosen.calibration.adjustment in STRENGTHS
+    tried = chosen.training["logit adjustments on validation"].split("; ")
+    assert [one.split(":")[0] for one in tried] == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
+    assert tried[0] in (tmp_path / "b" / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_nothing_leans_to_a_diagnosis_that_was_not_trained_on(tiny_runs: TinyRuns, tmp_path: Path) -> None:
+    table = tiny_runs.dataset.table.copy()
+    table.loc[(table["split"] == "train") & (table["diagnosis"] == "mel"), "split"] = "val"
+    dataset = dataclasses.replace(tiny_runs.dataset, table=table)
+    run = _rebranded(tiny_runs.short, tmp_path / "run", dataset)
+    with pytest.raises(ConfigError, match=r"hold none of .*mel.*Leave the logit adjustment at 0"):
+        make_bundle([run], dataset, tmp_path / "b", name="tiny", version="1", adjustment=0.2)
+    assert not (tmp_path / "b").exists()
 
 
 def test_too_few_patients_make_a_bundle_of_the_photograph_alone(erring: Made) -> None:

@@ -224,6 +224,17 @@ def test_a_search_of_which_every_trial_failed_says_why(
         run_search(grid(recipe), dataset, tmp_path / "search")
 
 
+def test_a_teacher_may_be_a_bundle(
+    recipe: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DERM_HOME", str(tmp_path))
+    plan = grid(recipe, 'training.distillation.teacher=["bundled", "nobody"]')
+    with pytest.raises(
+        ConfigError, match=r"is 'bundled', whose data\.task is 'ham7'; this run's is 'nv-bkl-mel'"
+    ):
+        run_search(plan, dataset, tmp_path / "search")
+
+
 def test_what_a_trial_lacks_stops_the_search_and_the_trial_waits_for_it(
     recipe: str, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

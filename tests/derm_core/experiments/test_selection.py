@@ -14,7 +14,8 @@ from derm_core.experiments.bundling import make_bundle
 from derm_core.experiments.candidate import open_average
 from derm_core.experiments.comparison import Comparison
 from derm_core.experiments.cost import Cost, network_cost
-from derm_core.experiments.selection import RankedRun, choose_run, rank_runs
+from derm_core.experiments.measured_run import RankedRun
+from derm_core.experiments.selection import choose_run, rank_runs
 from derm_core.training.checkpoint import load_best, load_last
 from tests.derm_core.experiments.conftest import TinyRuns
 

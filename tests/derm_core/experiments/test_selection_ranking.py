@@ -10,8 +10,9 @@ import pytest
 
 from derm_core.experiments.comparison import Comparison
 from derm_core.experiments.cost import Cost
+from derm_core.experiments.measured_run import RankedRun
 from derm_core.experiments.ranking import plain_ranking, ranking_lines, ranking_markdown, verdict
-from derm_core.experiments.selection import RankedRun, choose_run
+from derm_core.experiments.selection import choose_run
 
 BEST = RankedRun(
     runs=(Path("runs/a"), Path("runs/b c")),

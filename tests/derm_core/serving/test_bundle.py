@@ -333,6 +333,11 @@ def test_what_is_neither_folder_nor_name_is_one_clear_sentence(
         find_bundle("no/such")
     with pytest.raises(BundleError, match="does not exist"):
         find_bundle(tmp_path / "none")
+    (tmp_path / "letter.txt").write_text("no model")
+    with pytest.raises(BundleError, match=r"letter\.txt is a file, and a model is a folder with model\.json"):
+        find_bundle(str(tmp_path / "letter.txt"))
+    with pytest.raises(BundleError, match=r"Unknown model 'letter\.txt'"):
+        find_bundle("letter.txt")
     for place in ("empty", tmp_path / "empty"):
         with pytest.raises(BundleError, match=r"holds no model\.json"):
             find_bundle(place)

@@ -141,13 +141,24 @@ def test_nothing_in_a_file_decides_where_it_is_written(
     assert not list(tmp_path.rglob("escaped*"))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"This is a letter."])
-def test_what_is_no_bundle_is_one_sentence(tmp_path: Path, registry: Registry, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "holds no model"),
+        (b"This is a letter.", "holds no model"),
+        (b"PK\3\4 no zip", "was altered or cut short"),
+    ],
+)
+def test_what_is_no_bundle_is_one_sentence(
+    tmp_path: Path, registry: Registry, content: bytes, sentence: str
+) -> None:
     file = tmp_path / "letter.dermbundle"
     file.write_bytes(content)
-    with pytest.raises(BundleError, match=r"letter\.dermbundle was altered or cut short"):
+    with pytest.raises(BundleError, match=rf"letter\.dermbundle {sentence}"):
         unpack_bundle(file, "taken", registry)
-    with pytest.raises(BundleError, match="No such file"):
+    with pytest.raises(BundleError, match=rf"The file {sentence}"):
+        unpack_bundle(io.BytesIO(content), "taken", registry)
+    with pytest.raises(BundleError, match=r"gone cannot be read \(No such file"):
         unpack_bundle(tmp_path / "gone", "taken", registry)
 
 

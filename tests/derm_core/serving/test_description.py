@@ -126,6 +126,14 @@ def certain(with_context: BundleDescription) -> BundleDescription:
     )
 
 
+def test_a_fourth_version_leans_to_nothing(certain: BundleDescription) -> None:
+    values = json.loads(certain.to_json()) | {"format_version": 4}
+    del values["calibration"]["adjustment"]
+    assert BundleDescription.from_json(json.dumps(values)) == certain
+    with pytest.raises(BundleError, match="adjustment"):
+        BundleDescription.from_json(json.dumps(values | {"format_version": 5}))
+
+
 def test_certainty_survives_the_trip_through_model_json(certain: BundleDescription) -> None:
     back = BundleDescription.from_json(certain.to_json())
     assert back == certain

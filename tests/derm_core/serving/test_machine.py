@@ -41,6 +41,7 @@ def test_a_processor_says_what_it_can(says: Callable[[str], None]) -> None:
 
 def test_a_machine_that_says_nothing_multiplies_no_short_numbers(says: Callable[[str], None]) -> None:
     assert not machine.multiplies("bf16")
+    assert machine.multiplies("f32")
     assert len(machine.fingerprint()) == 16
 
 

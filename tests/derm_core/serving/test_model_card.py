@@ -310,7 +310,12 @@ def certain(with_context: dict) -> dict:
         "differs": True,
     }
     return with_context | {
-        "calibration": {"method": "temperature scaling", "bias": [0.0] * 7, "context_bias": [0.0] * 7},
+        "calibration": {
+            "method": "temperature scaling",
+            "bias": [0.0] * 7,
+            "context_bias": [0.0] * 7,
+            "adjustment": 0.0,
+        },
         "prevalence": {"holds_at": 0.314, "data": 0.195, "stated": None},
         "conformal": {
             "level": 0.95,
@@ -343,7 +348,9 @@ def test_calibration_says_for_which_prevalence_risks_are_stated(certain: dict) -
     assert "A bias for each diagnosis was tried and left out" in card
     assert "(1.000 where they know of the patient)" in card
     biased = certain | {"calibration": certain["calibration"] | {"context_bias": [0.1] * 7}}
-    assert "A bias for each diagnosis is added" in write_model_card(biased)
+    assert "A bias for each diagnosis is added, since it helped" in write_model_card(biased)
+    leaning = certain | {"calibration": biased["calibration"] | {"adjustment": 0.2}}
+    assert "answers lean to the rare ones: 0.200 of the logarithm" in write_model_card(leaning)
     stated = certain | {"prevalence": certain["prevalence"] | {"stated": 0.05}}
     assert "in the validation data" not in write_model_card(stated)
 

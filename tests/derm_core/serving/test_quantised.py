@@ -1,4 +1,4 @@
-"""A network in int8 answers where no metric fell: made of a small network, kept beside its bundle, and told of."""
+"""A network in fewer bits answers where no metric fell: made of a small one, kept beside its bundle, and told of."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from derm_core.serving import runtime_choice
 from derm_core.serving.agreement import Agreement
 from derm_core.serving.bundle import Bundle
 from derm_core.serving.loading import load_predictor
+from derm_core.serving.machine import multiplies
 from derm_core.serving.quantised import (
     METRICS,
     Quantised,
@@ -25,6 +27,7 @@ from derm_core.serving.quantised import (
     read_quantised,
     write_quantised,
 )
+from derm_core.serving.quantising import check_machine
 from tests.derm_core.data.coloured import coloured_dataset
 from tests.tiny_bundle import tiny_bundle
 
@@ -47,6 +50,18 @@ def copied(bundle: Bundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(bundle.folder, tmp_path / "tiny"))
 
 
+def measured_by_script(
+    model: Path, data: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str
+) -> dict[str, Any]:
+    """Returns what quantise.py writes of a model; it must be offered."""
+    named = ["--model", str(model), "--data", str(data), "--threads", "1"]
+    out = folder / "figures.json"
+    monkeypatch.setattr(sys, "argv", ["quantise.py", *named, *options, "--json", str(out)])
+    assert quantise.main() is None
+    figures: dict[str, Any] = json.loads(out.read_text("utf-8"))
+    return figures
+
+
 def test_a_metric_falls_by_more_than_its_slack() -> None:
     assert FIGURES.fallen == ()
     assert replace(FIGURES, after=SAME | {"macro_f1": 0.899, "accuracy": 0.95}).fallen == ()
@@ -54,24 +69,54 @@ def test_a_metric_falls_by_more_than_its_slack() -> None:
     assert replace(FIGURES, after=SAME | {"macro_auc": float("nan")}).fallen == ("macro_auc",)
     assert replace(FIGURES, before=SAME | {"macro_auc": None}, after=SAME | {"macro_auc": None}).fallen == ()
     told = replace(FIGURES, after=SAME | {"macro_f1": 0.8}).sentence()
-    assert told.endswith("95.0% have the same top class, and these metrics fell (macro f1 0.9000 to 0.8000)")
+    assert told.endswith(
+        "95.0% have the same top class, heatmaps correlate by 0.9000 or more, and these metrics fell "
+        "(macro f1 0.9000 to 0.8000)"
+    )
+    assert "probabilities differ by up to 0.125, heatmaps" in replace(FIGURES, moved=0.125).sentence()
 
 
 def test_what_was_made_is_read_again_for_the_very_weights(tmp_path: Path) -> None:
     made = Quantised(FIGURES, (b"layers", b"weights"))
     assert write_quantised(tmp_path, made) == tmp_path / "int8"
-    assert read_quantised(tmp_path, "a" * 64) == made
-    assert read_quantised(tmp_path, "b" * 64) is None
+    assert read_quantised(tmp_path, "a" * 64, "int8") == made
+    assert read_quantised(tmp_path, "a" * 64, "bf16") is None
+    assert read_quantised(tmp_path, "b" * 64, "int8") is None
     (tmp_path / "int8" / "network.bin").write_bytes(b"altered")
-    with pytest.raises(BundleError, match=r"altered or cut short. Make it again with scripts/quantise\.py"):
-        read_quantised(tmp_path, "a" * 64)
+    with pytest.raises(
+        BundleError, match=r"altered or cut short. Make it with scripts/quantise\.py --precision int8"
+    ):
+        read_quantised(tmp_path, "a" * 64, "int8")
+
+
+def test_figures_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    folder = write_quantised(tmp_path, Quantised(FIGURES, (b"layers", b"weights")))
+    values = json.loads((folder / "figures.json").read_text("utf-8"))
+    del values["precision"], values["moved"]
+    (folder / "figures.json").write_text(json.dumps(values), "utf-8")
+    assert read_quantised(tmp_path, "a" * 64, "int8") == Quantised(FIGURES, (b"layers", b"weights"))
+
+
+def test_in_bf16_the_figures_are_all_that_is_kept(tmp_path: Path) -> None:
+    made = Quantised(replace(FIGURES, precision="bf16"))
+    folder = write_quantised(tmp_path, made)
+    assert folder == tmp_path / "bf16"
+    assert [path.name for path in folder.iterdir()] == ["figures.json"]
+    assert read_quantised(tmp_path, "a" * 64, "bf16") == made
+    assert made.offered
+    assert made.figures.form.name == "openvino-bf16-after-30"
+    write_quantised(tmp_path, Quantised(replace(made.figures, exact=0.31)))
+    with pytest.raises(
+        BundleError, match=r"is damaged .* Make it with scripts/quantise\.py --precision bf16"
+    ):
+        read_quantised(tmp_path, "a" * 64, "bf16")
 
 
 def test_of_a_network_whose_metrics_fell_the_figures_alone_are_kept(tmp_path: Path) -> None:
     fallen = replace(FIGURES, after=SAME | {"accuracy": 0.5})
     folder = write_quantised(tmp_path, Quantised(fallen, (b"layers", b"weights")))
     assert [path.name for path in folder.iterdir()] == ["figures.json"]
-    assert read_quantised(tmp_path, "a" * 64) == Quantised(fallen, None)
+    assert read_quantised(tmp_path, "a" * 64, "int8") == Quantised(fallen)
 
 
 def test_int8_answers_where_no_metric_fell_and_auto_asks_for_agreement_too(
@@ -80,11 +125,9 @@ def test_int8_answers_where_no_metric_fell_and_auto_asks_for_agreement_too(
     pytest.importorskip("nncf")
     monkeypatch.setattr("derm_core.serving.quantised.MOST_FALL", 1.0)
     dataset = coloured_dataset(tmp_path / "set", train=12, valid=9, size=(120, 100))
-    options = ["--model", str(copied), "--data", str(dataset.folder), "--threads", "1", "--pictures", "6"]
-    monkeypatch.setattr(sys, "argv", ["quantise.py", *options, "--json", str(tmp_path / "figures.json")])
-    assert quantise.main() is None
-    figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
+    figures = measured_by_script(copied, dataset.folder, tmp_path, monkeypatch, "--pictures", "6")
     assert figures["offered"]
+    assert 0.001 < figures["moved"] < 0.6
     assert figures["data"]["calibration_pictures"] == 6
     assert figures["agreement"]["pictures"] == 9
     assert figures["versions"].keys() == {"openvino", "nncf"}
@@ -112,12 +155,61 @@ def test_int8_answers_where_no_metric_fell_and_auto_asks_for_agreement_too(
     assert agrees or "openvino-int8 is left out" in chosen.runtime.reason
 
 
-def test_int8_that_was_not_made_or_not_offered_says_so(copied: Path, bundle: Bundle) -> None:
+def test_bf16_that_was_measured_answers_where_it_is_asked_for_by_its_name(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("openvino")
-    with pytest.raises(ConfigError, match=r"none was made. Make one with scripts/quantise\.py"):
-        load_predictor(copied, runtime="openvino-int8")
+    if not multiplies("bf16"):
+        pytest.skip("the processor multiplies no bfloat16 numbers")
+    monkeypatch.setattr("derm_core.serving.quantised.MOST_FALL", 1.0)
+    dataset = coloured_dataset(tmp_path / "set", train=0, valid=9, size=(120, 100))
+    figures = measured_by_script(copied, dataset.folder, tmp_path, monkeypatch, "--precision", "bf16")
+    assert (figures["precision"], figures["exact"], figures["offered"]) == ("bf16", 0.0, True)
+    assert figures["data"]["calibration_pictures"] == 0
+    assert figures["versions"].keys() == {"openvino"}
+    photograph = draw_lesion((300, 225))
+    wanted = load_predictor(copied, runtime="eager").predict(photograph)
+    predictor = load_predictor(copied, runtime="openvino-bf16", threads=1)
+    assert predictor.runtime.name == "openvino-bf16"
+    assert "on 9 pictures of set, val" in predictor.runtime.reason
+    assert dict(predictor.predict(photograph).probabilities) == pytest.approx(
+        dict(wanted.probabilities), abs=0.3
+    )
+
+
+def test_bf16_is_for_processors_that_multiply_it(
+    copied: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr("derm_core.serving.compiled.multiplies", lambda precision: False)
+    sentence = r"openvino-bf16 needs a processor that multiplies bf16 numbers itself, .* the runtime auto"
+    with pytest.raises(ConfigError, match=sentence):
+        check_machine("bf16")
+    figures = replace(FIGURES, weights_sha256=bundle.description.weights_sha256, precision="bf16", exact=0.0)
+    write_quantised(copied, Quantised(figures))
+    with pytest.raises(ConfigError, match=sentence):
+        load_predictor(copied, runtime="openvino-bf16")
+
+
+def test_bf16_is_not_calibrated(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", str(copied), "--data", "set", "--precision", "bf16", "--pictures", "6"]
+    monkeypatch.setattr(sys, "argv", ["quantise.py", *options])
+    with pytest.raises(SystemExit):
+        quantise.main()
+    assert "bf16 is not calibrated: leave out --calibrate-on and --pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_what_was_not_made_or_not_offered_says_so(copied: Path, bundle: Bundle, precision: str) -> None:
+    pytest.importorskip("openvino")
+    with pytest.raises(
+        ConfigError, match=rf"nobody made or measured yet. .*quantise\.py --precision {precision}"
+    ):
+        load_predictor(copied, runtime=f"openvino-{precision}")
     sha256 = bundle.description.weights_sha256
-    fallen = replace(FIGURES, weights_sha256=sha256, after=SAME | {"accuracy": 0.5})
-    write_quantised(copied, Quantised(fallen, None))
+    fallen = replace(FIGURES, weights_sha256=sha256, after=SAME | {"accuracy": 0.5}, precision=precision)
+    write_quantised(copied, Quantised(fallen))
     with pytest.raises(ConfigError, match=r"these metrics fell \(accuracy 0.9000 to 0.5000\)"):
-        load_predictor(copied, runtime="openvino-int8")
+        load_predictor(copied, runtime=f"openvino-{precision}")

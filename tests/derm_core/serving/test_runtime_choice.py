@@ -23,6 +23,7 @@ from derm_core.serving.compiled import FORMS, Form
 from derm_core.serving.compiling import FormCompiler
 from derm_core.serving.loading import load_predictor, usual_runtime
 from derm_core.serving.predictor import Predictor
+from derm_core.serving.runtime_candidate import Candidate, left_out
 from derm_core.serving.torch_compiled import TorchCompiledRuntime
 
 from .test_predictor import same
@@ -194,6 +195,13 @@ def test_a_network_that_cannot_be_compiled_is_answered_by_the_reference(
     found = load_predictor(copied, runtime="auto").runtime
     assert found.name == "eager"
     assert "onnxruntime is left out: no such operator" in found.reason
+
+
+def test_forms_that_are_left_out_for_the_same_reason_are_told_of_together() -> None:
+    candidates = [
+        Candidate(name, None, failure=reason) for name, reason in (("a", "slow"), ("b", "odd"), ("c", "slow"))
+    ]
+    assert left_out(candidates) == "a, c are left out: slow; b is left out: odd"
 
 
 @pytest.mark.parametrize("with_hash", [False, True])

@@ -117,9 +117,11 @@ class Interrupter:
         self._count()
 
 
-def interrupt(config: RunConfig, dataset: Dataset, out: Path, at: int, *, resume: bool = True) -> None:
+def interrupt(
+    config: RunConfig, dataset: Dataset, out: Path, at: int, *, resume: bool = True, **others: Any
+) -> None:
     with pytest.raises(Interrupted):
-        fit(config, dataset, out, resume=resume, observer=Interrupter(at))
+        fit(config, dataset, out, resume=resume, observer=Interrupter(at), **others)
 
 
 def assert_same_run(one: Path, other: Path) -> None:

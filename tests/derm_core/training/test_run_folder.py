@@ -39,6 +39,20 @@ def test_the_settings_stand_in_the_folder_as_resolved(coloured: Dataset, tmp_pat
     assert values["training"]["label_smoothing"] == 0.0
 
 
+def test_a_run_goes_on_with_the_teacher_that_it_was_begun_with(coloured: Dataset, tmp_path: Path) -> None:
+    taught = tiny_config(distillation={"teacher": "runs/teacher"})
+    begin_run(tmp_path / "taught", taught, coloured, teacher="a" * 64)
+    find_checkpoint(tmp_path / "taught", taught, coloured, resume=True, teacher="a" * 64)
+    with pytest.raises(
+        ConfigError, match=r"begun with another teacher than 'runs/teacher' is now\. Resume it"
+    ):
+        find_checkpoint(tmp_path / "taught", taught, coloured, resume=True, teacher="b" * 64)
+    # A run of an earlier version did not tell.
+    settings = tmp_path / "taught" / "config.toml"
+    settings.write_text(settings.read_text().replace(f'teacher_fingerprint = "{"a" * 64}"', ""))
+    find_checkpoint(tmp_path / "taught", taught, coloured, resume=True, teacher="b" * 64)
+
+
 def test_a_run_that_another_process_trains_is_not_resumed_beside_it(
     coloured: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
