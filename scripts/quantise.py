@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Makes a model's network in fewer bits, for the runtime openvino-int8 or openvino-bf16, and measures it on a dataset's
-photographs; it may answer only where no metric falls."""
+photographs; it may answer only where no metric falls, or where it agrees photograph by photograph."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from derm_core.serving.quantised import BF16, INT8, METRICS, Quantised, Quantise
 from derm_core.serving.runtimes import Pixels, Runtime
 
 EXACT_SHARES = (0.0, 0.3, 0.6)
-"""Tried in this order; the first whose metrics do not fall is taken."""
+"""Tried in this order; the first that may answer is taken."""
 _PACKAGES = {INT8: ("openvino", "nncf"), BF16: ("openvino",)}
 
 
@@ -76,7 +76,7 @@ def quantise_bundle(
     progress: Progress | None = None,
     tell: Callable[[str], object] = lambda sentence: None,
 ) -> Quantised:
-    """Returns a network in fewer bits whose metrics do not fall, or, where there is none, the last one's figures alone.
+    """Returns a network in fewer bits that may answer, or, where there is none, the figures of the last one tried.
 
     Args:
         bundle: the model.
@@ -135,7 +135,7 @@ def quantise_bundle(
             moved=float(np.abs(after.probabilities - before.probabilities).max()),
         )
         tell(f"With {share:.0%} of the layers in float32: {figures.sentence()}.")
-        if not figures.fallen:
+        if figures.offered:
             return Quantised(figures, network)
     return Quantised(figures)
 

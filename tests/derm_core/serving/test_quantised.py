@@ -76,6 +76,21 @@ def test_a_metric_falls_by_more_than_its_slack() -> None:
     assert "probabilities differ by up to 0.125, heatmaps" in replace(FIGURES, moved=0.125).sentence()
 
 
+def test_one_photograph_at_the_threshold_does_not_speak_against_a_network_that_agrees() -> None:
+    near = Agreement(812, 1.0, 0.02, 0.9995)
+    fallen = replace(
+        FIGURES, after=SAME | {"sensitivity_at_operating_point": 0.894}, agreement=near, moved=0.002
+    )
+    assert fallen.fallen == ("sensitivity_at_operating_point",)
+    assert fallen.offered
+    assert "and it agrees, though these metrics fell (sensitivity" in fallen.sentence()
+    assert not replace(fallen, moved=0.011).offered
+    assert not replace(fallen, moved=None).offered
+    assert not replace(fallen, agreement=replace(near, same_top=0.998)).offered
+    assert not replace(fallen, agreement=replace(near, correlation=0.998)).offered
+    assert not replace(fallen, agreement=replace(near, pictures=499)).offered
+
+
 def test_what_was_made_is_read_again_for_the_very_weights(tmp_path: Path) -> None:
     made = Quantised(FIGURES, (b"layers", b"weights"))
     assert write_quantised(tmp_path, made) == tmp_path / "int8"
