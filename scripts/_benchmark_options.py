@@ -13,6 +13,8 @@ from _benchmark_networks import DEFAULT_ARCHITECTURES, MAIN, MAIN_ARCHITECTURES
 from derm_core.errors import ConfigError
 from derm_core.serving.quantised import MEASURED
 
+EFFORT = {"rounds": 30, "seconds": 3.0, "starts": 3}
+"""How often and how long is measured where nobody says."""
 ROUND_SECONDS = 120.0
 """All networks' rounds of one picture take about so long, where they would take longer; their starts, too."""
 RUNTIMES = ("eager", "onnxruntime", "openvino")
@@ -94,18 +96,22 @@ def parse_arguments(description: str) -> argparse.Namespace:
         "--rounds",
         metavar="N",
         type=int,
-        default=30,
+        default=EFFORT["rounds"],
         help="of one picture, in which all take turns; fewer where they are slow, so that all networks together take "
         f"about {ROUND_SECONDS / 60:.0f} minutes (default: 30)",
     )
     parser.add_argument(
-        "--seconds", metavar="N", type=float, default=3.0, help="for each throughput (default: 3)"
+        "--seconds",
+        metavar="N",
+        type=float,
+        default=EFFORT["seconds"],
+        help="for each throughput (default: 3)",
     )
     parser.add_argument(
         "--starts",
         metavar="N",
         type=int,
-        default=3,
+        default=EFFORT["starts"],
         help="how many times each process starts, within the same limit (default: 3)",
     )
     parser.add_argument(

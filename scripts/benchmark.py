@@ -17,7 +17,7 @@ from typing import Any
 from _cli import run_command
 
 from _benchmark_networks import open_networks
-from _benchmark_options import ROUND_SECONDS, RUNTIMES, check_targets, parse_arguments
+from _benchmark_options import EFFORT, ROUND_SECONDS, RUNTIMES, check_targets, parse_arguments
 
 from derm_core.serving.machine import cores, processor
 
@@ -136,6 +136,9 @@ def command_of(arguments: argparse.Namespace) -> str:
     words += ["--architecture", *arguments.architecture]
     if tuple(arguments.runtimes) != RUNTIMES:
         words += ["--runtimes", *arguments.runtimes]
+    for option, usual in EFFORT.items():
+        if (chosen := getattr(arguments, option)) != usual:
+            words += [f"--{option}", f"{chosen:g}"]
     if arguments.folder:
         words += ["--folder", arguments.folder.resolve().name]
         words += ["--pictures", str(arguments.pictures)] if arguments.pictures else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import _benchmark_options
 import _benchmark_peak
@@ -14,7 +15,7 @@ import pytest
 import torch
 from _benchmark_loop import Loop, balanced_accuracy, random_changes
 from _benchmark_places import PEERS_PLACE, places_of
-from _benchmark_results import compare, judge, readable
+from _benchmark_results import Result, compare, judge, readable
 from _benchmark_training_page import training_page
 from _benchmark_turns import Epoch
 from PIL import Image
@@ -216,24 +217,29 @@ def test_a_side_is_judged_by_all_of_its_time_and_the_first_epoch_at_the_target()
     }
 
 
+def contest_of(name: str, ours: Result, plain: Result, target: float) -> dict[str, Any]:
+    """What a contest against the plain loop hands in."""
+    return {
+        "contest": name,
+        "network": "resnet18",
+        "start": "random",
+        "image_size": 128,
+        "training_pictures": 2000,
+        "validation_pictures": 254,
+        "epochs": len(plain.epoch_seconds),
+        "workers": 2,
+        "target": target,
+        "target_of": "given",
+        "results": {"ours": vars(ours), "plain": vars(plain)},
+        "comparisons": [compare("ours", ours, "plain", plain)],
+    }
+
+
 def test_a_target_that_nobody_reached_is_told(pictures: Path) -> None:
     ours = judge([epoch(20, 0.3)], 0.9, seconds_at_peak=None)
     assert ours.target_epoch is None
     assert compare("ours", ours, "plain", ours)["times_as_fast_to_target"] is None
-    contest = {
-        "contest": "frozen",
-        "network": "resnet18",
-        "start": "random",
-        "image_size": SIZE,
-        "training_pictures": 100,
-        "validation_pictures": 10,
-        "epochs": 1,
-        "workers": 0,
-        "target": 0.9,
-        "target_of": "given",
-        "results": {"ours": vars(ours)},
-        "comparisons": [compare("ours", ours, "plain", ours)],
-    }
+    contest = contest_of("frozen", ours, ours, 0.9)
     text = "\n".join(readable(contest))
     assert "target not reached" in text
     assert "to the target no comparison" in text
@@ -242,20 +248,7 @@ def test_a_target_that_nobody_reached_is_told(pictures: Path) -> None:
 def test_the_page_tells_ratios_by_the_first_peer_and_what_the_processor_allows() -> None:
     ours = judge([epoch(5, 0.3), epoch(5, 0.6)], 0.5, seconds_at_peak=0.01)
     plain = judge([epoch(10, 0.3), epoch(20, 0.5)], 0.5, seconds_at_peak=0.032)
-    contest = {
-        "contest": "full",
-        "network": "resnet18",
-        "start": "random",
-        "image_size": 128,
-        "training_pictures": 2000,
-        "validation_pictures": 254,
-        "epochs": 2,
-        "workers": 2,
-        "target": 0.5,
-        "target_of": "the last epoch of plain",
-        "results": {"ours": vars(ours), "plain": vars(plain)},
-        "comparisons": [compare("ours", ours, "plain", plain)],
-    }
+    contest = contest_of("full", ours, plain, 0.5)
     machine = {"processor": "a processor", "cores": "2", "torch": "2.15"}
     report = {
         "machine": machine,
@@ -275,26 +268,12 @@ def test_the_page_tells_ratios_by_the_first_peer_and_what_the_processor_allows()
 
 def test_the_page_says_where_the_target_was_not_reached() -> None:
     ours = judge([epoch(20, 0.3)], 0.9, seconds_at_peak=None)
-    contest = {
-        "contest": "frozen",
-        "network": "resnet18",
-        "start": "ImageNet",
-        "image_size": SIZE,
-        "training_pictures": 100,
-        "validation_pictures": 10,
-        "epochs": 1,
-        "workers": 0,
-        "target": 0.9,
-        "target_of": "given",
-        "results": {"ours": vars(ours)},
-        "comparisons": [compare("ours", ours, "plain", ours)],
-    }
+    contest = contest_of("frozen", ours, ours, 0.9)
     report = {
         "machine": {"processor": "p", "cores": "1", "torch": "2"},
         "matrix_peak": {},
         "contests": [contest],
     }
-    report["contests"][0]["results"]["plain"] = vars(ours)
     page = training_page(report, command="measure it")
     assert "| Dermatrace | 1.00 | not reached | 1.00 |  |  | 0.300 |" in page
 
