@@ -1,16 +1,18 @@
-"""Random changes to training pictures: what may be done to one, and what mixes a batch. Seeds nothing."""
+"""Random changes to training pictures: the settings, RandAugment of one, and what mixes a batch. Seeds nothing.
+
+All other changes are made to a whole batch at once, by batch_augmentation.py.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-import torch
 from torchvision.transforms import v2
 
 from derm_core.data.transforms import IMAGENET_MEAN
 
-# What a picture is moved away from shows the colour that normalisation turns into nothing.
-_FILL = [round(255 * mean) for mean in IMAGENET_MEAN]
+FILL = [round(255 * mean) for mean in IMAGENET_MEAN]
+"""What a picture is moved away from shows this: the colour that normalisation turns into nothing."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,11 @@ class Augmentation:
 
     A lesion has no upright side, so `flips` draws one of the square's eight symmetries. `rotation` and `shear` are in
     degrees each way, `shift` is a share of the side, `zoom`, `brightness`, `contrast` and `saturation` are shares
-    around 1, `hue` is a share of the colour circle, `erasing` the probability that a patch is blanked. `randaugment` is
-    the magnitude, up to 30, of two operations drawn from the list of Cubuk et al. 2020 (arXiv 1909.13719). `mixup`
-    (Zhang et al. 2018, arXiv 1710.09412) and `cutmix` (Yun et al. 2019, arXiv 1905.04899) are the alpha of the Beta
-    distribution that two pictures and their labels are mixed by; where both are given, each batch takes one of them.
+    around 1, `hue` is a share of the colour circle about the axis of greys, `erasing` the probability that a patch is
+    blanked. `randaugment` is the magnitude, up to 30, of two operations drawn from the list of Cubuk et al. 2020
+    (arXiv 1909.13719). `mixup` (Zhang et al. 2018, arXiv 1710.09412) and `cutmix` (Yun et al. 2019, arXiv 1905.04899)
+    are the alpha of the Beta distribution that two pictures and their labels are mixed by; where both are given, each
+    batch takes one of them.
     """
 
     flips: bool = False
@@ -44,29 +47,11 @@ class Augmentation:
         """Whether anything is changed at all."""
         return any(asdict(self).values())
 
-    def build(self) -> v2.Transform:
-        """Returns the transform of one uint8 (3, S, S) picture; draws from torch's global random state."""
-        steps: list[torch.nn.Module] = []
-        if self.flips:
-            steps += [v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), _RandomTranspose()]
-        if self.rotation or self.shift or self.zoom or self.shear:
-            steps.append(
-                v2.RandomAffine(
-                    degrees=self.rotation,
-                    translate=(self.shift, self.shift) if self.shift else None,
-                    scale=(1 - self.zoom, 1 + self.zoom) if self.zoom else None,
-                    shear=(-self.shear, self.shear, -self.shear, self.shear) if self.shear else None,
-                    interpolation=v2.InterpolationMode.BILINEAR,
-                    fill=_FILL,
-                )
-            )
-        if self.brightness or self.contrast or self.saturation or self.hue:
-            steps.append(v2.ColorJitter(self.brightness, self.contrast, self.saturation, self.hue))
-        if self.randaugment:
-            steps.append(v2.RandAugment(num_ops=2, magnitude=self.randaugment, fill=_FILL))
-        if self.erasing:
-            steps.append(v2.RandomErasing(p=self.erasing, scale=(0.02, 0.2), value=_FILL))
-        return v2.Compose(steps) if steps else v2.Identity()
+    def build_randaugment(self) -> v2.Transform | None:
+        """Returns what changes one uint8 (3, S, S) picture, or None; draws from torch's global random state."""
+        if not self.randaugment:
+            return None
+        return v2.RandAugment(num_ops=2, magnitude=self.randaugment, fill=FILL)
 
     def build_mixing(self, num_classes: int) -> v2.Transform | None:
         """Returns what mixes a batch float (N, 3, S, S) with class indices int64 (N,), or None where nothing does.
@@ -79,10 +64,3 @@ class Augmentation:
         if self.cutmix:
             mixers.append(v2.CutMix(alpha=self.cutmix, num_classes=num_classes))
         return v2.RandomChoice(mixers) if mixers else None
-
-
-class _RandomTranspose(v2.Transform):
-    """Swaps rows and columns half of the time: with the two flips, the eight symmetries of the square."""
-
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        return picture.transpose(-1, -2) if torch.rand(()) < 0.5 else picture

@@ -1,17 +1,18 @@
-"""What a network is trained and checked on: cached pixels with labels, augmented reproducibly. Splits nothing."""
+"""What a network is trained and checked on: cached pixels with labels, and what is done to each. Splits nothing."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 from derm_core.data.augmentation import Augmentation
+from derm_core.data.batch_augmentation import draw_numbers
 from derm_core.data.transforms import draw_seed
 
 
@@ -37,8 +38,8 @@ class JoinedPixels:
         return self._first[index] if beyond < 0 else self._second[beyond]
 
 
-class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
-    """Pictures as uint8 (3, S, S) with their class index.
+class TrainingPictures(TorchDataset[tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]]):
+    """Batches of pictures with what is to be done to them, and their class indices.
 
     What is done to a picture is a function of the seed, the epoch, the picture and how often it was drawn before in
     that epoch, whichever process or order it is read in; so a run that is stopped and continued sees what it would have
@@ -50,20 +51,41 @@ class TrainingPictures(TorchDataset[tuple[torch.Tensor, int]]):
         self.epoch = 0
         self._pixels = pixels
         self._seed = seed
-        self._transform = augmentation.build() if augmentation.active else None
+        self._randaugment = augmentation.build_randaugment()
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, key: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, keys: list[int]) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """Returns `((pictures, numbers), labels)`: uint8 (N, 3, S, S), what BatchAugmentation wants, int64 (N,)."""
+        pictures = torch.stack([self._picture(key) for key in keys])
+        numbers = torch.stack([draw_numbers(*self._parts(key)) for key in keys])
+        return (pictures, numbers), torch.from_numpy(self.labels[[key % len(self) for key in keys]])
+
+    def loader(self, batches: Iterable[list[int]], workers: int) -> DataLoader[Any]:
+        """Returns a loader of batches of keys; `workers` processes help where pictures are changed one by one."""
+        return DataLoader(
+            self,
+            sampler=batches,
+            batch_size=None,
+            num_workers=workers if self._randaugment is not None else 0,
+            # A loader that has no generator of its own draws from torch's, once more in an epoch that was resumed.
+            generator=torch.Generator(),
+        )
+
+    def _picture(self, key: int) -> torch.Tensor:
+        picture = torch.from_numpy(np.array(self._pixels[key % len(self)])).permute(2, 0, 1)
+        if self._randaugment is None:
+            return picture
+        with torch.random.fork_rng(devices=()):
+            torch.random.default_generator.manual_seed(draw_seed(*self._parts(key)))
+            changed: torch.Tensor = self._randaugment(picture)
+        return changed
+
+    def _parts(self, key: int) -> tuple[int, ...]:
+        """What the seed of a picture is made of."""
         repeat, index = divmod(key, len(self))
-        picture = torch.from_numpy(np.array(self._pixels[index])).permute(2, 0, 1)
-        if self._transform is not None:
-            with torch.random.fork_rng(devices=()):
-                place = (self.epoch, index, repeat) if repeat else (self.epoch, index)
-                torch.random.default_generator.manual_seed(draw_seed(self._seed, *place))
-                picture = self._transform(picture)
-        return picture.contiguous(), int(self.labels[index])
+        return (self._seed, self.epoch, index, repeat) if repeat else (self._seed, self.epoch, index)
 
 
 class ResumableBatches(Sampler[list[int]]):

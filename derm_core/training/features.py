@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from derm_core.data.augmentation import Augmentation
+from derm_core.data.batch_augmentation import VERSION, BatchAugmentation
 from derm_core.data.cache import cache_folder
 from derm_core.data.dataset import ResumableBatches, TrainingPictures
 from derm_core.data.table import Dataset
@@ -142,7 +143,7 @@ class _Maker:
             config.model.architecture,
             self._weights,
             asdict(augmentation),
-            (config.training.seed, view) if augmentation.active else None,
+            (config.training.seed, view, VERSION) if augmentation.active else None,
             str(self._hardware.dtype),
             symmetries,
         ]
@@ -172,22 +173,21 @@ class _Maker:
         return np.concatenate(parts)
 
     def _batches(self, pixels: np.ndarray, augmentation: Augmentation, view: int) -> Iterator[Tensor]:
-        """Yields uint8 (N, S, S, 3), in order."""
-        size = pass_batch(self._hardware)
+        """Yields (N, S, S, 3) in [0, 255], uint8 or float32, in order."""
+        size = pass_batch(self._hardware.device)
         if not augmentation.active:
             # As they are, they need no processes that prepare them.
             for start in range(0, len(pixels), size):
                 yield torch.from_numpy(np.array(pixels[start : start + size]))
             return
         training = self._config.training
-        labels = np.zeros(len(pixels), dtype=np.int64)
-        pictures = TrainingPictures(pixels, labels, augmentation, seed=training.seed)
-        pictures.epoch = view
-        loader = DataLoader(
-            pictures, batch_size=size, num_workers=training.workers, generator=torch.Generator()
+        pictures = TrainingPictures(
+            pixels, np.zeros(len(pixels), dtype=np.int64), augmentation, seed=training.seed
         )
-        for images, _ in loader:
-            yield images.permute(0, 2, 3, 1)
+        pictures.epoch, change = view, BatchAugmentation(augmentation)
+        batches = [[*range(start, min(start + size, len(pixels)))] for start in range(0, len(pixels), size)]
+        for (images, numbers), _ in pictures.loader(batches, training.workers):
+            yield (change(images, numbers) if change.active else images).permute(0, 2, 3, 1)
 
 
 def _save(path: Path, features: np.ndarray) -> None:

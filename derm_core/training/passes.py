@@ -22,9 +22,9 @@ _DEVICE_BATCH = 128
 _MOST_AT_ONCE = 8
 
 
-def pass_batch(hardware: Hardware) -> int:
-    """Returns how many pictures a pass should have."""
-    return PASS_BATCH if hardware.device.type == "cpu" else _DEVICE_BATCH
+def pass_batch(device: torch.device) -> int:
+    """Returns how many pictures a pass should have: on a CPU, more do not fit its caches."""
+    return PASS_BATCH if device.type == "cpu" else _DEVICE_BATCH
 
 
 def run_passes(

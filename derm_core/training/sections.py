@@ -102,8 +102,9 @@ class TrainingConfig:
     `balanced` is 1 / frequency, `sqrt` its square root, `effective` that of Cui et al. 2019 (arXiv 1901.05555) with a
     beta of 0.999; all are scaled to a mean of 1 over the pictures. `ema_decay` 0 keeps no moving average.
 
-    Machine: `threads` 0 leaves torch's choice; `workers` processes augment beside the training process. A checkpoint is
-    written at least every `checkpoint_seconds`.
+    Machine: `threads` 0 leaves torch's choice; `workers` processes make RandAugment's changes beside the training
+    process, and all others are made to whole batches on its device. A checkpoint is written at least every
+    `checkpoint_seconds`.
     """
 
     epochs: int = 20

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from derm_core.data.batch_augmentation import BatchAugmentation
 from derm_core.data.cache import open_pixels
 from derm_core.data.dataset import Pixels, ResumableBatches, TrainingPictures
 from derm_core.data.sampling import cap_per_class, limit_by_class
@@ -33,7 +33,7 @@ class Source(Protocol):
     def loader(self, batches: ResumableBatches, epoch: int) -> DataLoader[Any]:
         """Returns the batches of an epoch: what `inputs` takes, and class indices int64 (N,)."""
 
-    def inputs(self, batch: Tensor, epoch: int) -> Tensor:
+    def inputs(self, batch: Any, epoch: int) -> Tensor:
         """Returns a batch as the network takes it, on the device."""
 
     def network(self, model: nn.Module) -> nn.Module:
@@ -82,25 +82,23 @@ class PictureSource:
         self._pictures = TrainingPictures(
             train_pixels, train_labels, training.augmentation, seed=training.seed
         )
+        self._change = BatchAugmentation(training.augmentation)
 
     def loader(self, batches: ResumableBatches, epoch: int) -> DataLoader[Any]:
         self._pictures.epoch = epoch
-        # A loader that has no generator of its own draws from torch's, once more in an epoch that was resumed.
-        return DataLoader(
-            self._pictures,
-            batch_sampler=batches,
-            num_workers=self._config.training.workers,
-            generator=torch.Generator(),
-        )
+        return self._pictures.loader(batches, self._config.training.workers)
 
-    def inputs(self, batch: Tensor, epoch: int) -> Tensor:
-        preprocessing = self._config.preprocessing
-        pixels = batch.to(self._hardware.device).permute(0, 2, 3, 1)
-        inputs = self._hardware.place(preprocessing.tensor(pixels))
+    def inputs(self, batch: tuple[Tensor, Tensor], epoch: int) -> Tensor:
+        pictures, numbers = batch
+        preprocessing, device = self._config.preprocessing, self._hardware.device
         size = picture_size(self._config, epoch)
         if size < preprocessing.image_size:
-            inputs = nn.functional.interpolate(inputs, size=(size, size), mode="bilinear", antialias=True)
-        return inputs
+            # Before they are changed: that takes as much less time as they have less pixels.
+            pictures = nn.functional.interpolate(pictures, size=(size, size), mode="bilinear", antialias=True)
+        pictures = pictures.to(device)
+        if self._change.active:
+            pictures = self._change(pictures, numbers.to(device))
+        return self._hardware.place(preprocessing.tensor(pictures.permute(0, 2, 3, 1)))
 
     def network(self, model: nn.Module) -> nn.Module:
         return model

@@ -97,9 +97,10 @@ def build_state(
     groups = _parameter_groups(model, config)
     optimizer: torch.optim.Optimizer
     if settings.optimizer == "sgd":
-        optimizer = torch.optim.SGD(groups, lr=settings.learning_rate, momentum=_MOMENTUM)
+        optimizer = torch.optim.SGD(groups, lr=settings.learning_rate, momentum=_MOMENTUM, fused=True)
     else:
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+        # One pass over the weights instead of one for each operation.
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
     steps = math.ceil(batches / settings.accumulation)
     share = WarmupCosine(
         round(settings.warmup_epochs * steps), settings.epochs * steps, settings.schedule == "constant"

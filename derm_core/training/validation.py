@@ -16,10 +16,9 @@ from derm_core.errors import ConfigError
 from derm_core.evaluation.metrics import evaluate_probabilities
 from derm_core.models import classifier_layer
 from derm_core.models.views import MeanHead, ViewedBody
+from derm_core.training.passes import pass_batch
 from derm_core.training.sections import RunConfig
 from derm_core.training.state import TrainingState
-
-_BATCH = 64
 
 
 def validate(
@@ -87,7 +86,7 @@ def predict_logits(
 ) -> np.ndarray:
     """Returns float32 logits (N, C) of uint8 pixels (N, S, S, 3), in eval mode and full precision, as serving does."""
     device = device or torch.device("cpu")
-    count = config.evaluation.views
+    count, batch = config.evaluation.views, pass_batch(device)
     answer = nn.Sequential(ViewedBody(nn.Identity(), count), MeanHead(model, count)) if count > 1 else model
     was_training = model.training
     model.eval()
@@ -95,11 +94,11 @@ def predict_logits(
         with torch.inference_mode():
             parts = [
                 answer(
-                    config.preprocessing.tensor(np.array(pixels[start : start + _BATCH])).to(
+                    config.preprocessing.tensor(np.array(pixels[start : start + batch])).to(
                         device, memory_format=torch.channels_last
                     )
                 )
-                for start in range(0, len(pixels), _BATCH)
+                for start in range(0, len(pixels), batch)
             ]
     finally:
         model.train(was_training)

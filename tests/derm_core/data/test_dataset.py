@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from derm_core.data.augmentation import Augmentation
 from derm_core.data.dataset import ResumableBatches, TrainingPictures
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), dtype=np.uint8)
 LABELS = np.arange(10) % 3
-AUGMENTATION = Augmentation(flips=True, rotation=20.0, brightness=0.3, erasing=0.5)
+AUGMENTATION = Augmentation(flips=True, rotation=20.0, brightness=0.3, erasing=0.5, randaugment=9)
 
 
 def pictures(*, seed: int = 1, epoch: int = 0, augmentation: Augmentation = AUGMENTATION) -> TrainingPictures:
@@ -23,29 +23,39 @@ def pictures(*, seed: int = 1, epoch: int = 0, augmentation: Augmentation = AUGM
     return made
 
 
+def seen(made: TrainingPictures, keys: Iterable[int]) -> list[bytes]:
+    """What becomes of each picture: its pixels behind RandAugment, and the numbers that it is changed by."""
+    (images, numbers), _ = made[[*keys]]
+    return [
+        image.numpy().tobytes() + row.numpy().tobytes() for image, row in zip(images, numbers, strict=True)
+    ]
+
+
 def test_without_augmentation_a_picture_is_its_pixels_and_its_label() -> None:
     plain = pictures(augmentation=Augmentation())
     assert len(plain) == 10
-    picture, label = plain[4]
-    assert picture.dtype == torch.uint8
-    assert picture.shape == (3, 16, 16)
-    assert torch.equal(picture.permute(1, 2, 0), torch.from_numpy(PIXELS[4]))
-    assert (label, type(label)) == (1, int)
+    (images, _), labels = plain[[4, 0]]
+    assert images.dtype == torch.uint8
+    assert images.shape == (2, 3, 16, 16)
+    assert torch.equal(images.permute(0, 2, 3, 1), torch.from_numpy(PIXELS[[4, 0]]))
+    assert (labels.tolist(), labels.dtype) == ([1, 0], torch.int64)
 
 
 def test_augmentation_does_not_depend_on_the_order_of_reading() -> None:
     made = pictures()
-    forwards = [made[index][0] for index in range(10)]
-    backwards = [made[index][0] for index in reversed(range(10))][::-1]
-    assert all(torch.equal(a, b) for a, b in zip(forwards, backwards, strict=True))
+    forwards = seen(made, range(10))
+    assert [one for index in reversed(range(10)) for one in seen(made, [index])][::-1] == forwards
 
 
 def test_augmentation_differs_between_pictures_epochs_and_seeds() -> None:
     same = np.repeat(PIXELS[:1], 10, axis=0)
     made = TrainingPictures(same, LABELS, AUGMENTATION, seed=1)
-    assert len({made[index][0].numpy().tobytes() for index in range(10)}) == 10
-    assert not torch.equal(pictures(epoch=0)[3][0], pictures(epoch=1)[3][0])
-    assert not torch.equal(pictures(seed=1)[3][0], pictures(seed=2)[3][0])
+    (images, numbers), _ = made[[*range(10)]]
+    assert len({image.numpy().tobytes() for image in images}) > 5
+    assert len({row.numpy().tobytes() for row in numbers}) == 10
+    for one, other in [(pictures(epoch=0), pictures(epoch=1)), (pictures(seed=1), pictures(seed=2))]:
+        assert not torch.equal(one[[3]][0][1], other[[3]][0][1])
+        assert seen(one, [3]) != seen(other, [3])
 
 
 # Python 3.12 and later warn of any fork where another thread lives, such as that of a test runner.
@@ -55,17 +65,25 @@ def test_a_worker_process_gives_what_this_one_gives(workers: int) -> None:
     batches = ResumableBatches(10, 4, seed=1)
     made = pictures(epoch=2)
     batches.epoch = 2
-    here = [(made[index][0], made[index][1]) for batch in batches for index in batch]
-    images, labels = zip(*DataLoader(made, batch_sampler=batches, num_workers=workers), strict=True)
-    assert torch.equal(torch.cat(images), torch.stack([picture for picture, _ in here]))
-    assert torch.cat(labels).tolist() == [label for _, label in here]
+    loader = made.loader(batches, workers)
+    assert loader.num_workers == workers
+    here = [made[keys] for keys in batches]
+    for ((images, numbers), labels), ((same, alike), equal) in zip(loader, here, strict=True):
+        assert torch.equal(images, same)
+        assert torch.equal(numbers, alike)
+        assert torch.equal(labels, equal)
+
+
+def test_no_process_helps_where_all_changes_are_made_to_whole_batches() -> None:
+    batches = ResumableBatches(10, 4, seed=1)
+    assert pictures(augmentation=Augmentation(flips=True)).loader(batches, 2).num_workers == 0
 
 
 def test_random_states_of_the_process_stay_untouched() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     made = pictures()
-    _ = [made[index] for index in range(10)]
+    _ = made[[*range(10)]]
     _ = list(ResumableBatches(10, 4, seed=1))
     after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     assert torch.equal(before[0], after[0])
@@ -74,17 +92,17 @@ def test_random_states_of_the_process_stay_untouched() -> None:
 
 def test_what_the_process_drew_before_does_not_change_a_picture() -> None:
     torch.manual_seed(1)
-    first = pictures()[7][0]
+    first = seen(pictures(), [7])
     torch.manual_seed(2)
     torch.rand(3)
-    assert torch.equal(pictures()[7][0], first)
+    assert seen(pictures(), [7]) == first
 
 
 def test_the_pixels_that_are_shared_are_not_changed() -> None:
     before = PIXELS.copy()
-    made = pictures()
-    for index in range(10):
-        made[index][0].zero_()
+    for augmentation in (AUGMENTATION, Augmentation()):
+        (images, _), _ = pictures(augmentation=augmentation)[[*range(10)]]
+        images.zero_()
     assert np.array_equal(before, PIXELS)
 
 
@@ -136,12 +154,14 @@ def test_the_order_differs_between_epochs_and_seeds_and_is_repeated_otherwise() 
 def test_a_picture_that_is_drawn_again_is_augmented_anew_and_keeps_its_label() -> None:
     made = pictures()
     # Its key has the length of the set added for each time that it was drawn before.
-    repeats = [made[4 + 10 * times] for times in range(4)]
-    assert [label for _, label in repeats] == [1] * 4
-    assert len({picture.numpy().tobytes() for picture, _ in repeats}) == 4
-    assert torch.equal(made[14][0], pictures()[14][0])
+    keys = [4 + 10 * times for times in range(4)]
+    (_, numbers), labels = made[keys]
+    assert labels.tolist() == [1] * 4
+    assert len({row.numpy().tobytes() for row in numbers}) == 4
+    assert len(set(seen(made, keys))) == 4
+    assert seen(made, [14]) == seen(pictures(), [14])
     plain = pictures(augmentation=Augmentation())
-    assert torch.equal(plain[4][0], plain[24][0])
+    assert torch.equal(plain[[4]][0][0], plain[[24]][0][0])
 
 
 def test_a_picture_with_all_the_shares_fills_the_epoch_with_a_key_of_its_own_each_time() -> None:

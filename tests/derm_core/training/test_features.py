@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from derm_core.data.batch_augmentation import BatchAugmentation
 from derm_core.data.cache import open_pixels
 from derm_core.data.dataset import ResumableBatches, TrainingPictures
 from derm_core.data.table import Dataset
@@ -123,7 +124,8 @@ def test_rows_of_a_batch_answer_as_its_pictures_do(dataset: Dataset) -> None:
         assert labels.tolist() == subset.labels(TASK)[order].tolist()
         # Each view is that of the epoch of its number, and comes again once all had their turn.
         pictures.epoch = epoch % 2
-        shown = torch.stack([pictures[index][0] for index in order]).permute(0, 2, 3, 1)
+        (images, numbers), _ = pictures[order]
+        shown = BatchAugmentation(config.training.augmentation)(images, numbers).permute(0, 2, 3, 1)
         with torch.no_grad():
             expected = network(config.preprocessing.tensor(shown))
             logits = source.network(network.eval())(source.inputs(rows, epoch))

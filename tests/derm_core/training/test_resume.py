@@ -45,7 +45,13 @@ SETTINGS = {
         checkpoint_seconds=0.0,
     ),
     "a worker process, checkpoints at the ends of epochs": tiny_config(
-        "mnasnet0_5", epochs=3, batch_size=6, workers=1, ema_decay=0.9, checkpoint_seconds=1e9
+        "mnasnet0_5",
+        epochs=3,
+        batch_size=6,
+        workers=1,
+        ema_decay=0.9,
+        checkpoint_seconds=1e9,
+        augmentation={"flips": True, "rotation": 20.0, "randaugment": 5},
     ),
 }
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from derm_core.data.batch_augmentation import BatchAugmentation
 from derm_core.data.cache import open_pixels
 from derm_core.data.dataset import ResumableBatches
 from derm_core.data.table import Dataset
@@ -97,14 +98,27 @@ def test_a_batch_is_normalised_and_shrunk_to_the_size_of_its_epoch(coloured: Dat
     pixels = open_pixels(subset, config.preprocessing)
     source = PictureSource(config, (pixels, pixels), subset.labels(TASK), CPU)
     batches = ResumableBatches(24, 8, seed=0)
-    (order, *_), ((pictures, labels), *_) = list(batches), list(source.loader(batches, 0))
+    (order, *_), ((shown, labels), *_) = list(batches), list(source.loader(batches, 0))
     assert labels.tolist() == subset.labels(TASK)[order].tolist()
-    whole = source.inputs(pictures, 3)
+    whole = source.inputs(shown, 3)
     torch.testing.assert_close(whole, config.preprocessing.tensor(np.array(pixels[order])))
     assert whole.is_contiguous(memory_format=torch.channels_last)
-    small = source.inputs(pictures, 0)
+    small = source.inputs(shown, 0)
     assert small.shape == (8, 3, 32, 32)
     torch.testing.assert_close(small.mean(dim=(2, 3)), whole.mean(dim=(2, 3)), rtol=0, atol=0.02)
+
+
+def test_a_batch_is_changed_as_its_settings_and_its_numbers_say(coloured: Dataset) -> None:
+    config = tiny_config(augmentation={"flips": True, "rotation": 30.0, "contrast": 0.3})
+    subset = coloured.subset("train")
+    pixels = open_pixels(subset, config.preprocessing)
+    source = PictureSource(config, (pixels, pixels), subset.labels(TASK), CPU)
+    (((pictures, numbers), _), *_) = list(source.loader(ResumableBatches(24, 8, seed=0), 1))
+    changed = BatchAugmentation(config.training.augmentation)(pictures, numbers)
+    assert not torch.equal(changed, pictures.float())
+    torch.testing.assert_close(
+        source.inputs((pictures, numbers), 1), config.preprocessing.tensor(changed.permute(0, 2, 3, 1))
+    )
 
 
 class Corner(nn.Module):
