@@ -104,7 +104,7 @@ class PictureSource:
         return model
 
     def valid_logits(self, model: nn.Module) -> np.ndarray:
-        return predict_logits(model, self._valid_pixels, self._config, self._hardware.device)
+        return predict_logits(model, self._valid_pixels, self._config, self._hardware)
 
 
 def open_split_pixels(subset: Dataset, config: RunConfig, prepare: Prepare | None) -> np.ndarray:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from derm_core.data.table import Dataset
 from derm_core.diagnoses import get_diagnosis, get_task
@@ -16,7 +17,8 @@ from derm_core.errors import ConfigError
 from derm_core.evaluation.metrics import evaluate_probabilities
 from derm_core.models import classifier_layer
 from derm_core.models.views import MeanHead, ViewedBody
-from derm_core.training.passes import pass_batch
+from derm_core.training.hardware import Hardware
+from derm_core.training.passes import pass_batch, run_passes
 from derm_core.training.sections import RunConfig
 from derm_core.training.state import TrainingState
 
@@ -81,28 +83,27 @@ def validate(
     return record, -math.inf if metric is None else float(metric)
 
 
-def predict_logits(
-    model: nn.Module, pixels: np.ndarray, config: RunConfig, device: torch.device | None = None
-) -> np.ndarray:
-    """Returns float32 logits (N, C) of uint8 pixels (N, S, S, 3), in eval mode and full precision, as serving does."""
-    device = device or torch.device("cpu")
-    count, batch = config.evaluation.views, pass_batch(device)
-    answer = nn.Sequential(ViewedBody(nn.Identity(), count), MeanHead(model, count)) if count > 1 else model
+def predict_logits(model: nn.Module, pixels: np.ndarray, config: RunConfig, hardware: Hardware) -> np.ndarray:
+    """Returns float32 logits (N, C) of uint8 pixels (N, S, S, 3), in eval mode and in the run's number format."""
+    count, size = config.evaluation.views, pass_batch(hardware.device)
+    network = nn.Sequential(ViewedBody(nn.Identity(), count), MeanHead(model, count)) if count > 1 else model
+
+    def answer(pictures: Tensor) -> Tensor:
+        inputs = config.preprocessing.tensor(pictures.to(hardware.device))
+        logits: Tensor = network(hardware.place(inputs))
+        return logits.float().cpu()
+
+    batches = (
+        torch.from_numpy(np.array(pixels[start : start + size])) for start in range(0, len(pixels), size)
+    )
     was_training = model.training
     model.eval()
     try:
-        with torch.inference_mode():
-            parts = [
-                answer(
-                    config.preprocessing.tensor(np.array(pixels[start : start + batch])).to(
-                        device, memory_format=torch.channels_last
-                    )
-                )
-                for start in range(0, len(pixels), batch)
-            ]
+        with closing(run_passes(answer, batches, hardware)) as passes:
+            parts = list(passes)
     finally:
         model.train(was_training)
-    return torch.cat(parts).float().cpu().numpy()
+    return torch.cat(parts).numpy()
 
 
 def diverged(run: TrainingState, config: RunConfig, sign: str) -> ConfigError:

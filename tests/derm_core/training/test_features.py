@@ -87,7 +87,7 @@ def test_features_answer_the_validation_pictures_as_the_whole_network_does(
     logits = source.valid_logits(network)
     assert all(module.training for module in network.modules())
     pixels = open_pixels(dataset.subset("val"), config.preprocessing)
-    expected = predict_logits(network, pixels, config)
+    expected = predict_logits(network, pixels, config, CPU)
     assert (logits.shape, logits.dtype) == ((6, 3), np.float32)
     # Kept as float16: 11 bits of each feature.
     assert np.ptp(expected) > 0.1
@@ -219,7 +219,7 @@ def test_the_kept_network_answers_as_was_recorded(dataset: Dataset, tmp_path: Pa
     out = fit(config, dataset, tmp_path / "run")
     network.load_state_dict(load_last(out)["model"])
     subset = dataset.subset("val")
-    logits = torch.from_numpy(predict_logits(network, open_pixels(subset, config.preprocessing), config))
+    logits = torch.from_numpy(predict_logits(network, open_pixels(subset, config.preprocessing), config, CPU))
     loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(subset.labels(TASK)))
     assert read_records(out)["valid_loss"].iloc[-1] == pytest.approx(loss.item(), rel=1e-3)
 
@@ -273,6 +273,6 @@ def test_features_of_timms_networks_do_not_depend_on_the_classifier(dataset: Dat
         classifier_layer(network).weight.add_(1)
     again = source_of(dataset, config, network)
     assert kept(dataset) == files
-    expected = predict_logits(network, open_pixels(dataset.subset("val"), config.preprocessing), config)
+    expected = predict_logits(network, open_pixels(dataset.subset("val"), config.preprocessing), config, CPU)
     for made in (source, again):
         np.testing.assert_allclose(made.valid_logits(network), expected, atol=2e-3 * np.abs(expected).max())

@@ -134,7 +134,7 @@ def test_validation_averages_as_many_views_as_are_asked_for(views: int, corners:
     pixels = np.random.default_rng(0).integers(0, 256, (70, 4, 4, 3), dtype=np.uint8)
     values = {"a": pixels[:, 0, 0], "b": pixels[:, 0, -1], "c": pixels[:, -1, 0], "d": pixels[:, -1, -1]}
     expected = np.mean([values[corner] / 255 for corner in corners], axis=0)
-    np.testing.assert_allclose(predict_logits(Corner(), pixels, config), expected, atol=1e-6)
+    np.testing.assert_allclose(predict_logits(Corner(), pixels, config, CPU), expected, atol=1e-6)
 
 
 def test_the_record_of_an_epoch_is_that_of_the_views(coloured: Dataset, tmp_path: Path) -> None:
@@ -147,7 +147,9 @@ def test_the_record_of_an_epoch_is_that_of_the_views(coloured: Dataset, tmp_path
     network.load_state_dict(load_last(out)["model"])
     labels = torch.from_numpy(subset.labels(TASK))
     losses = [
-        nn.functional.cross_entropy(torch.from_numpy(predict_logits(network, pixels, seen)), labels).item()
+        nn.functional.cross_entropy(
+            torch.from_numpy(predict_logits(network, pixels, seen, CPU)), labels
+        ).item()
         for seen in (config, tiny_config())
     ]
     recorded = read_records(out)["valid_loss"].item()

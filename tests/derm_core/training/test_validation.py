@@ -13,17 +13,20 @@ from derm_core.data.table import Dataset
 from derm_core.errors import ConfigError
 from derm_core.models import build_model
 from derm_core.training import sources, validation
+from derm_core.training.hardware import Hardware
 from derm_core.training.loop import fit
 from derm_core.training.records import read_records
 from derm_core.training.validation import predict_logits
 from tests.derm_core.training.tiny import tiny_config
+
+CPU = Hardware(torch.device("cpu"), torch.float32)
 
 
 def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None:
     config = tiny_config()
     network = build_model("mobilenet_v3_small", 3).train()
     pixels = open_pixels(coloured, config.preprocessing)
-    logits = predict_logits(network, pixels, config)
+    logits = predict_logits(network, pixels, config, CPU)
     assert all(module.training for module in network.modules())
     assert logits.shape == (33, 3)
     assert logits.dtype == np.float32
