@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the table that sets our runs of published experiments beside what was published."""
+"""Writes the tables that set our runs of published experiments beside what was published."""
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from _cli import CommandParser, progress, run_command
 
@@ -16,6 +17,8 @@ from derm_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from derm_core.serving.prediction import Prediction
+
+Entry = TypeVar("Entry", "Experiment", "Grid")
 
 FIGURES = {
     "accuracy": "Accuracy",
@@ -42,23 +45,38 @@ class Experiment:
     differs: str
 
 
+@dataclass(frozen=True)
+class Grid:
+    """A search over two settings, a table of its own: one figure of each trial's best epoch.
+
+    `search` is its folder, given as the others are; `down` and `across` are the settings, `figure` one of FIGURES.
+    """
+
+    title: str
+    search: str
+    data: str
+    down: str
+    across: str
+    figure: str
+    words: str
+
+    def __post_init__(self) -> None:
+        if self.figure not in FIGURES:
+            raise ConfigError(f"A grid's figure is {self.figure!r}; it must be one of {', '.join(FIGURES)}.")
+
+
 def main() -> None:
     parser = CommandParser(description=__doc__)
     parser.add_argument("list", metavar="LIST", type=Path, help="the experiments, as docs/experiments.toml")
     parser.add_argument(
-        "--runs", type=Path, required=True, metavar="FOLDER", help="where the run folders lie"
+        "--runs", type=Path, required=True, metavar="FOLDER", help="where the run and search folders lie"
     )
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where the datasets lie")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the Markdown file to write")
     arguments = parser.parse_args()
     listed = tomllib.loads(arguments.list.read_text("utf-8"))
-    try:
-        experiments = [Experiment(**entry) for entry in listed["experiment"]]
-    except (KeyError, TypeError) as err:
-        keys = ", ".join(Experiment.__dataclass_fields__)
-        raise ConfigError(
-            f"{arguments.list} needs [[experiment]] entries with the keys {keys} ({err})."
-        ) from err
+    experiments = read_entries(arguments.list, listed, "experiment", Experiment)
+    grids = read_entries(arguments.list, listed, "grid", Grid) if "grid" in listed else []
 
     from derm_core.files import replace_file
 
@@ -67,9 +85,21 @@ def main() -> None:
         figures, about = measure(arguments.runs / experiment.run, arguments.data / experiment.data)
         rows.append(row(number, experiment, figures, about))
         commands.append(f"{number}. `{about['command']}`")
-    text = document(listed["introduction"], rows, commands)
+    sections = [
+        grid_section(grid, arguments.runs / grid.search, arguments.data / grid.data) for grid in grids
+    ]
+    text = document(listed["introduction"], rows, sections, commands)
     replace_file(arguments.out, text.encode())
-    print(f"{arguments.out}: {len(rows)} experiments.")
+    print(f"{arguments.out}: {len(rows)} experiments, {len(grids)} grids.")
+
+
+def read_entries(path: Path, listed: Mapping[str, Any], name: str, kind: type[Entry]) -> list[Entry]:
+    """Returns the entries of a kind; raises ConfigError for one whose keys are not the kind's."""
+    try:
+        return [kind(**entry) for entry in listed[name]]
+    except (KeyError, TypeError) as err:
+        keys = ", ".join(field.name for field in fields(kind))
+        raise ConfigError(f"{path} needs [[{name}]] entries with the keys {keys} ({err}).") from err
 
 
 def measure(run: Path, data: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
@@ -96,6 +126,34 @@ def measure(run: Path, data: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     return figures, about
 
 
+def grid_section(grid: Grid, search: Path, data: Path) -> str:
+    """Returns the table of a search's trials, each with the interval of its figure; raises ConfigError for a hole."""
+    found = json.loads((search / "search.json").read_text("utf-8"))
+    cells = {}
+    for trial in found["trials"]:
+        figures, _ = measure(search / trial["run"], data)
+        low, high = figures["ci95"][grid.figure]
+        place = trial["settings"][grid.down], trial["settings"][grid.across]
+        cells[place] = f"{figures[grid.figure]:.3f} ({low:.3f}–{high:.3f})"
+    downs, acrosses = (sorted({place[side] for place in cells}) for side in (0, 1))
+    missing = [(down, across) for down in downs for across in acrosses if (down, across) not in cells]
+    if missing:
+        raise ConfigError(f"{search} has no trial for {missing[0]}. Run the search to its end.")
+    names = [key.rpartition(".")[2] for key in (grid.down, grid.across)]
+    lines = [
+        [f"{names[0]} down, {names[1]} across", *(f"{across:g}" for across in acrosses)],
+        ["---"] * (1 + len(acrosses)),
+        *([f"{down:g}", *(cells[down, across] for across in acrosses)] for down in downs),
+    ]
+    words = [
+        f"scripts/search.py {found['recipe']} --data {data.name} --out {search.name} --method {found['method']}"
+    ]
+    words += [f"--over '{key}={values}'" for key, values in found["over"].items()]
+    words += [f"--set {word}" for word in found["overrides"]]
+    what = f"{FIGURES[grid.figure]}, of the best epoch of each:"
+    return "\n\n".join([f"## {grid.title}", grid.words.strip(), what, table(lines), f"`{' '.join(words)}`"])
+
+
 def show(answers: Iterable[Prediction], count: int) -> Iterable[Prediction]:
     return progress(answers, total=count, description="answering")
 
@@ -111,7 +169,7 @@ def row(
     return [*cells, about["training"], lesions, experiment.differs]
 
 
-def document(introduction: str, rows: list[list[str]], commands: list[str]) -> str:
+def document(introduction: str, rows: list[list[str]], sections: list[str], commands: list[str]) -> str:
     header = [
         "",
         "Source",
@@ -122,13 +180,20 @@ def document(introduction: str, rows: list[list[str]], commands: list[str]) -> s
         "Measured on",
         "Not as published",
     ]
-    lines = [header, ["---"] * len(header), *rows]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    made = "\n".join(commands)
-    return (
-        f"{introduction.strip()}\n\n{table}\n\nThe figures are those of the best epoch on the validation lesions, with "
-        f"95% intervals by 1,000 draws of whole lesions.\n\n## The commands\n\n{made}\n"
-    )
+    parts = [
+        introduction.strip(),
+        table([header, ["---"] * len(header), *rows]),
+        "The figures are those of the best epoch on the validation lesions, with 95% intervals by 1,000 draws of whole "
+        "lesions.",
+        *sections,
+        "## The commands",
+        "\n".join(commands),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

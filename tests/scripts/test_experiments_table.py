@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from derm_core.training.loop import fit
 from tests.derm_core.data.coloured import coloured_dataset
 from tests.derm_core.training.tiny import tiny_config
+from tests.scripts.test_search import RECIPE
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "experiments_table.py"
 LIST = """introduction = "# Ours and theirs"
@@ -59,3 +62,66 @@ def test_an_entry_that_lacks_a_key_is_one_clear_line(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "run" in done.stderr
+
+
+GRID = """
+[[grid]]
+title = "The whole grid"
+search = "grid"
+data = "set"
+down = "training.weight_decay"
+across = "training.label_smoothing"
+figure = "macro_f1"
+words = "Two settings."
+"""
+
+
+def search(folder: Path, *over: str) -> None:
+    shutil.rmtree(folder / "runs" / "grid", ignore_errors=True)
+    (folder / "tiny.toml").write_text(RECIPE, "utf-8")
+    words = [
+        "tiny.toml",
+        "--data",
+        "data/set",
+        "--out",
+        "runs/grid",
+        "--method",
+        "grid",
+        "--set",
+        "training.epochs=1",
+    ]
+    for setting in over:
+        words += ["--over", setting]
+    subprocess.run(
+        [sys.executable, str(SCRIPT.with_name("search.py")), *words],
+        cwd=folder,
+        capture_output=True,
+        timeout=240,
+        check=True,
+    )
+
+
+def test_a_grid_is_a_table_of_its_own_with_intervals_and_its_command(folder: Path) -> None:
+    search(folder, "training.weight_decay=[0.1, 0.01]", "training.label_smoothing=[0.0, 0.2]")
+    done = call(folder, LIST + GRID)
+    assert done.returncode == 0, done.stderr
+    assert "1 experiments, 1 grids" in done.stdout
+    _, _, section = (folder / "table.md").read_text("utf-8").partition("## The whole grid")
+    header, _, *rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        "weight_decay down, label_smoothing across",
+        "0",
+        "0.2",
+    ]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in rows]
+    assert [line[0] for line in cells] == ["0.01", "0.1"]
+    assert all(
+        re.fullmatch(r"\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)", cell) for line in cells for cell in line[1:]
+    )
+    assert "--method grid --over 'training.weight_decay=[0.1, 0.01]'" in section
+
+
+def test_a_grid_by_an_unknown_figure_is_refused_with_those_there_are(folder: Path) -> None:
+    done = call(folder, LIST + GRID.replace("macro_f1", "f1"))
+    assert done.returncode == 2
+    assert "'f1'; it must be one of accuracy, balanced_accuracy, macro_f1" in done.stderr
