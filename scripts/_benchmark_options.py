@@ -195,7 +195,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=cores,
-        help="processes that load pictures, in every loop (default: one a core)",
+        help="processes that load pictures for the peers, and make RandAugment's changes for us (default: one a core)",
     )
     group.add_argument("--frozen-architecture", metavar="NAME", default="resnet18", help="default: resnet18")
     group.add_argument(

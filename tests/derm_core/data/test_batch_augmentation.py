@@ -74,6 +74,15 @@ def test_a_picture_is_changed_alike_in_any_batch() -> None:
         )
 
 
+def test_nothing_is_computed_elsewhere_than_where_the_pictures_are() -> None:
+    # PyTorch's meta device stands for a GPU: it computes nothing, and refuses tensors of the CPU beside its own.
+    change = BatchAugmentation(Augmentation(**STRENGTHS))  # type: ignore[arg-type]
+    result = change(textured_batch(4).to("meta"), drawn(4).to("meta"))
+    assert (result.device.type, result.shape) == ("meta", (4, 3, 32, 32))
+    with pytest.raises(RuntimeError, match="device"):
+        change(textured_batch(4).to("meta"), drawn(4))
+
+
 def test_what_is_switched_off_is_not_active_and_changes_nothing() -> None:
     for settings in (Augmentation(), Augmentation(randaugment=9, mixup=1.0, cutmix=1.0)):
         assert not BatchAugmentation(settings).active
