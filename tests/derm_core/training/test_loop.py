@@ -20,11 +20,14 @@ from derm_core.errors import ConfigError, DatasetError, WeightsNotFoundError
 from derm_core.models import build_model, classifier_layer
 from derm_core.training import loop, sources
 from derm_core.training.checkpoint import KEYS, load_best, load_last
+from derm_core.training.hardware import Hardware
 from derm_core.training.loop import fit
 from derm_core.training.records import COLUMNS, read_records
 from derm_core.training.validation import predict_logits, validate
 from tests.derm_core.data.coloured import coloured_dataset
 from tests.derm_core.training.tiny import FORKS, differences, tiny_config
+
+CPU = Hardware(torch.device("cpu"), torch.float32)
 
 
 class Notes:
@@ -146,7 +149,7 @@ def test_the_best_weights_are_the_averaged_ones_of_the_best_epoch(
     row = records.iloc[best["epoch"] - 1]
     assert np.allclose(np.stack(row["classifier.weight"]), classifier_layer(network).weight.detach())
     config, subset = tiny_config(), coloured.subset("val")
-    answers = predict_logits(network, open_pixels(subset, config.preprocessing), config).argmax(axis=1)
+    answers = predict_logits(network, open_pixels(subset, config.preprocessing), config, CPU).argmax(axis=1)
     assert (answers != np.array([0, 1, 2] * 3)).mean() == pytest.approx(row["valid_errs"])
 
 
