@@ -14,6 +14,7 @@ from _cli import CommandParser, progress, run_command
 
 from derm_core.data.table import load_dataset
 from derm_core.errors import ConfigError
+from derm_core.serving import markdown
 
 if TYPE_CHECKING:
     from derm_core.serving.prediction import Prediction
@@ -128,6 +129,8 @@ def measure(run: Path, data: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
 
 def grid_section(grid: Grid, search: Path, data: Path) -> str:
     """Returns the table of a search's trials, each with the interval of its figure; raises ConfigError for a hole."""
+    from derm_core.experiments.search_space import short
+
     found = json.loads((search / "search.json").read_text("utf-8"))
     cells = {}
     for trial in found["trials"]:
@@ -138,20 +141,22 @@ def grid_section(grid: Grid, search: Path, data: Path) -> str:
     downs, acrosses = (sorted({place[side] for place in cells}) for side in (0, 1))
     missing = [(down, across) for down in downs for across in acrosses if (down, across) not in cells]
     if missing:
-        raise ConfigError(f"{search} has no trial for {missing[0]}. Run the search to its end.")
+        raise ConfigError(
+            f"{search} has no trial with {grid.down}={short(missing[0][0])} and {grid.across}={short(missing[0][1])}. "
+            "Run the search to its end."
+        )
     names = [key.rpartition(".")[2] for key in (grid.down, grid.across)]
-    lines = [
-        [f"{names[0]} down, {names[1]} across", *(f"{across:g}" for across in acrosses)],
-        ["---"] * (1 + len(acrosses)),
-        *([f"{down:g}", *(cells[down, across] for across in acrosses)] for down in downs),
-    ]
+    header = [f"{names[0]} down, {names[1]} across", *map(short, acrosses)]
+    rows = [[short(down), *(cells[down, across] for across in acrosses)] for down in downs]
     words = [
         f"scripts/search.py {found['recipe']} --data {data.name} --out {search.name} --method {found['method']}"
     ]
     words += [f"--over '{key}={values}'" for key, values in found["over"].items()]
     words += [f"--set {word}" for word in found["overrides"]]
     what = f"{FIGURES[grid.figure]}, of the best epoch of each:"
-    return "\n\n".join([f"## {grid.title}", grid.words.strip(), what, table(lines), f"`{' '.join(words)}`"])
+    return "\n\n".join(
+        [f"## {grid.title}", grid.words.strip(), what, markdown.table(header, rows), f"`{' '.join(words)}`"]
+    )
 
 
 def show(answers: Iterable[Prediction], count: int) -> Iterable[Prediction]:
@@ -182,7 +187,7 @@ def document(introduction: str, rows: list[list[str]], sections: list[str], comm
     ]
     parts = [
         introduction.strip(),
-        table([header, ["---"] * len(header), *rows]),
+        markdown.table(header, ([cell.replace("|", "\\|") for cell in line] for line in rows)),
         "The figures are those of the best epoch on the validation lesions, with 95% intervals by 1,000 draws of whole "
         "lesions.",
         *sections,
@@ -190,10 +195,6 @@ def document(introduction: str, rows: list[list[str]], sections: list[str], comm
         "\n".join(commands),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def table(lines: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 if __name__ == "__main__":

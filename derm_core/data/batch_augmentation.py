@@ -1,8 +1,8 @@
-"""Random changes to a whole batch of training pictures, each in its own way: moved, coloured, blanked. Draws nothing.
+"""Random changes to a whole batch of training pictures, each in its own way: moved, coloured, blanked. Mixes none.
 
 Each picture is changed by numbers that were drawn for it alone. All that moves it is one affine map, and all that
-colours it another, so that a batch costs a few hundredths of a step of training, on the device where that runs;
-processes that change one picture at a time beside a step take the processor from it.
+colours it another, so that a batch costs little beside a step of training, on the device where that runs; processes
+that change one picture at a time beside a step take the processor from it.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -119,6 +120,18 @@ def test_a_grid_is_a_table_of_its_own_with_intervals_and_its_command(folder: Pat
         re.fullmatch(r"\d\.\d{3} \(\d\.\d{3}–\d\.\d{3}\)", cell) for line in cells for cell in line[1:]
     )
     assert "--method grid --over 'training.weight_decay=[0.1, 0.01]'" in section
+
+
+def test_a_grid_with_a_hole_says_which_cell_is_missing(folder: Path) -> None:
+    search(folder, "training.class_weights=[none, sqrt]", "training.label_smoothing=[0.0, 0.2]")
+    path = folder / "runs" / "grid" / "search.json"
+    found = json.loads(path.read_text("utf-8"))
+    gone = {"training.class_weights": "sqrt", "training.label_smoothing": 0.2}
+    found["trials"] = [trial for trial in found["trials"] if trial["settings"] != gone]
+    path.write_text(json.dumps(found), "utf-8")
+    done = call(folder, LIST + GRID.replace("training.weight_decay", "training.class_weights"))
+    assert done.returncode == 2
+    assert "no trial with training.class_weights=sqrt and training.label_smoothing=0.2." in done.stderr
 
 
 def test_a_grid_by_an_unknown_figure_is_refused_with_those_there_are(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Validation asks the network as serving does, and records no figure that is not one."""
+"""Validation asks the network in the run's number format, and records no figure that is not one."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def test_logits_are_those_of_the_network_in_eval_mode(coloured: Dataset) -> None
     with torch.no_grad():
         expected = network.eval()(config.preprocessing.tensor(np.array(pixels)))
     assert np.allclose(logits, expected.numpy(), atol=1e-5)
+
+
+def test_a_run_in_bfloat16_is_validated_in_it(coloured: Dataset) -> None:
+    config = tiny_config()
+    network = build_model("mobilenet_v3_small", 3)
+    pixels = open_pixels(coloured, config.preprocessing)
+    exact = predict_logits(network, pixels, config, CPU)
+    rounded = predict_logits(network, pixels, config, Hardware(torch.device("cpu"), torch.bfloat16))
+    assert rounded.dtype == np.float32
+    assert not np.array_equal(exact, rounded)
+    assert np.allclose(exact, rounded, atol=0.05)
 
 
 def test_weights_that_give_no_finite_answer_are_not_recorded(
